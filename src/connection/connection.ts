@@ -1,0 +1,112 @@
+import type { Secret } from '../secret.ts'
+
+/** Whose SQL runs: the team's own (library, service key), or a tenant's, which is hostile. */
+export type Trust = 'application' | 'foreign'
+
+/** Everything needed to open one backend. */
+export interface ConnectionTarget {
+  /** A host name, an address, or the folder of a Unix socket (begins with `/`). */
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly user: string
+  /** Undefined where the server asks for none. */
+  readonly password: Secret | undefined
+  readonly tls: {
+    readonly mode: 'disable' | 'require' | 'verify-ca' | 'verify-full'
+    readonly ca?: string
+    readonly serverName?: string
+    readonly clientCert?: { readonly certificate: string; readonly key: Secret }
+  }
+  /** Session settings for the startup packet, beside those that are always pinned. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** How values travel for one handle: ORMs bring parsers and serializers of their own. */
+export interface TypeProfile {
+  /** OID → from Postgres text. An OID without one stays text. */
+  readonly parsers: Readonly<Record<number, (text: string) => unknown>>
+  /** OID → to Postgres text. */
+  readonly serializers: Readonly<Record<number, (value: never) => unknown>>
+  /**
+   * Blanks appended to the statement text. A prepared statement keeps the parsers it was described with, so
+   * each profile needs texts of its own (`reference`: postgres.js 3.4.9 keys statements by types and text).
+   */
+  readonly blanks: number
+}
+
+export interface Statement {
+  readonly text: string
+  readonly params?: readonly unknown[]
+  /** Rows as objects by column name (default), or as arrays. */
+  readonly rowMode?: 'object' | 'array'
+  /** Default: postgres.js's own types, with arrays. */
+  readonly profile?: TypeProfile
+  /** A named statement, kept for the next time. Default true; foreign SQL must say false. */
+  readonly prepare?: boolean
+  /** More than one statement in the text (simple protocol, no parameters). Default false: refused by the server. */
+  readonly multiple?: boolean
+  /** The answer's cap in bytes on the socket; past it the statement is cancelled. */
+  readonly maxBytes?: number
+}
+
+export interface Field {
+  readonly name: string
+  /** Type OID. */
+  readonly type: number
+  readonly tableOid: number
+  readonly columnNumber: number
+}
+
+export interface StatementResult {
+  readonly rows: readonly (Record<string, unknown> | unknown[])[]
+  readonly fields: readonly Field[]
+  /** The command tag without its counts, as `SELECT`. */
+  readonly command: string
+  readonly rowCount: number | null
+}
+
+/** What the last statements left behind, by evidence: transaction status and command tags. */
+export type Residue = 'none' | 'session' | 'unusable'
+
+/**
+ * One backend: one socket, one driver client, one statement at a time.
+ * States: open and idle, open and busy, closing, closed. A second statement while busy is a defect and throws.
+ * Whoever opened it owns it and must `close()` or `destroy()` it.
+ */
+export interface Connection {
+  readonly pid: number
+  /** Monotonic milliseconds (`performance.now()`). */
+  readonly openedAt: number
+  readonly isOpen: boolean
+  readonly isBusy: boolean
+  /** From the last ReadyForQuery. */
+  readonly transaction: 'idle' | 'open' | 'failed'
+  readonly residue: Residue
+  /** Distinct prepared statements so far. */
+  readonly preparedStatements: number
+  /** Settles when the socket has closed, whoever closed it. Never rejects. */
+  readonly closed: Promise<void>
+
+  /**
+   * Runs one statement.
+   * @throws {SqlError} what Postgres says of the statement; {ConnectionLostError} when it was not sent;
+   * {OutcomeUnknownError} when the connection ended under it; {ResultTooLargeError} past `maxBytes`.
+   */
+  run(statement: Statement): Promise<StatementResult>
+
+  /** Asks the server to end the running statement and waits until the cancel socket has closed. Idle: does nothing. */
+  cancel(): Promise<void>
+
+  /**
+   * Leaves nothing of the last user, or throws, and then the connection must be closed. Ends an open
+   * transaction; application: only what the evidence asks for; foreign: always `DISCARD ALL`.
+   */
+  clean(trust: Trust): Promise<void>
+
+  /** Says goodbye and waits for the socket to close, 1 s at most. Only while idle. */
+  close(): Promise<void>
+
+  /** Ends the socket now. A running statement rejects with `OutcomeUnknownError`. The backend may live on. */
+  destroy(cause: Error): void
+}

@@ -1,0 +1,412 @@
+/**
+ * Stable across releases: programs match on it. `src/http/problem.ts` gives each its HTTP status; a code
+ * without one does not compile.
+ */
+export type ErrorCode =
+  | 'invalid_request'
+  | 'invalid_tenant_id'
+  | 'no_tenant'
+  | 'tenant_mismatch'
+  | 'tenant_unknown'
+  | 'tenant_suspended'
+  | 'tenant_deleted'
+  | 'tenant_moving'
+  | 'tenant_unavailable'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'role_not_isolated'
+  | 'not_found'
+  | 'already_exists'
+  | 'revision_conflict'
+  | 'precondition_failed'
+  | 'invalid_dsn'
+  | 'invalid_config'
+  | 'body_too_large'
+  | 'sql_error'
+  | 'unsupported'
+  | 'cancelled'
+  | 'budget_exhausted'
+  | 'acquire_timeout'
+  | 'too_many_waiters'
+  | 'nested_lease'
+  | 'not_warm'
+  | 'router_closed'
+  | 'lease_expired'
+  | 'lease_released'
+  | 'statement_timeout'
+  | 'result_too_large'
+  | 'connection_lost'
+  | 'outcome_unknown'
+  | 'server_unavailable'
+  | 'server_unknown'
+  | 'tls_failed'
+  | 'login_failed'
+  | 'identity_mismatch'
+  | 'identity_unknown'
+  | 'registry_unavailable'
+  | 'registry_too_new'
+  | 'sealing_failed'
+  | 'part_missing'
+  | 'internal'
+
+/**
+ * Every error of ours. `message` is for the log and may name hosts, roles and databases (never secrets);
+ * `publicDetail` is what a caller may read.
+ */
+export abstract class TenantryError extends Error {
+  abstract readonly code: ErrorCode
+  abstract readonly publicDetail: string
+  /** Seconds after which the same request may succeed; undefined where waiting does not help. */
+  readonly retryAfterSeconds: number | undefined = undefined
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+/** The request cannot be understood. `publicDetail` says which part and what is allowed. */
+export class InvalidRequestError extends TenantryError {
+  readonly code = 'invalid_request'
+  readonly publicDetail: string
+  /** @param detail may be shown to the caller as it is. */
+  constructor(detail: string, options?: ErrorOptions) {
+    super(detail, options)
+    this.publicDetail = detail
+  }
+}
+
+/** Nothing says which tenant is meant. In the library: call inside `withTenant`, or name the tenant. */
+export class NoTenantError extends TenantryError {
+  readonly code = 'no_tenant'
+  readonly publicDetail = 'No tenant is named by this request.'
+  constructor(message = 'no tenant in this async context: call inside withTenant(), or name the tenant') {
+    super(message)
+  }
+}
+
+/** The text is not a tenant id. It is never echoed whole: it may be anything. */
+export class InvalidTenantIdError extends TenantryError {
+  readonly code = 'invalid_tenant_id'
+  readonly publicDetail: string
+  constructor(text: unknown, reason = 'a tenant id is 1 to 40 lower-case letters, digits and inner hyphens') {
+    super(`not a tenant id: ${JSON.stringify(String(text).slice(0, 60))} (${reason})`)
+    this.publicDetail = `Not a tenant id: ${reason}.`
+  }
+}
+
+/** A handle of one tenant was used where another one is ambient. */
+export class TenantMismatchError extends TenantryError {
+  readonly code = 'tenant_mismatch'
+  readonly publicDetail = 'The request names two different tenants.'
+  constructor(handle: string, ambient: string) {
+    super(`a handle of tenant ${handle} was used in the context of tenant ${ambient}`)
+  }
+}
+
+/** The registry was asked and holds no such tenant, or the caller may not know that it does. */
+export class TenantUnknownError extends TenantryError {
+  readonly code = 'tenant_unknown'
+  readonly publicDetail = 'There is no such tenant.'
+}
+
+/** An operator suspended the tenant. Retrying does not help until it is resumed. */
+export class TenantSuspendedError extends TenantryError {
+  readonly code = 'tenant_suspended'
+  readonly publicDetail = 'The tenant is suspended.'
+}
+
+/** The tenant is deleted or being deleted. */
+export class TenantDeletedError extends TenantryError {
+  readonly code = 'tenant_deleted'
+  readonly publicDetail = 'The tenant has been deleted.'
+}
+
+/** The tenant is between two servers. */
+export class TenantMovingError extends TenantryError {
+  readonly code = 'tenant_moving'
+  readonly publicDetail = 'The tenant is being moved. Retry shortly.'
+  override readonly retryAfterSeconds = 1
+}
+
+/** The tenant is being provisioned, or provisioning failed. */
+export class TenantUnavailableError extends TenantryError {
+  readonly code = 'tenant_unavailable'
+  readonly publicDetail = 'The tenant is not ready.'
+  override readonly retryAfterSeconds = 2
+}
+
+/** No credential, or none that is valid now. All causes read the same to the caller. */
+export class UnauthorizedError extends TenantryError {
+  readonly code = 'unauthorized'
+  readonly publicDetail = 'A valid credential is required.'
+}
+
+/** The credential is valid and its role or scope does not reach this far. */
+export class ForbiddenError extends TenantryError {
+  readonly code = 'forbidden'
+  readonly publicDetail = 'The credential does not permit this.'
+}
+
+/** SQL of a tenant's own key was asked for, and its database role could reach other tenants (design rule 13). */
+export class RoleNotIsolatedError extends TenantryError {
+  readonly code = 'role_not_isolated'
+  readonly publicDetail =
+    "The tenant's database role is not isolated, so SQL of tenant keys is refused. Use a service key."
+}
+
+/** No such route, or no such record. */
+export class NotFoundError extends TenantryError {
+  readonly code = 'not_found'
+  readonly publicDetail = 'There is no such thing here.'
+}
+
+/** The name is taken. `publicDetail` says by which kind of record, not by whose. */
+export class AlreadyExistsError extends TenantryError {
+  readonly code = 'already_exists'
+  readonly publicDetail: string
+  constructor(kind: string, id: string) {
+    super(`${kind} ${id} exists`)
+    this.publicDetail = `There already is a ${kind} of this name.`
+  }
+}
+
+/** The record is not in a state that permits the change. */
+export class PreconditionFailedError extends TenantryError {
+  readonly code = 'precondition_failed'
+  readonly publicDetail: string
+  /** @param detail may be shown to the caller as it is. */
+  constructor(detail: string) {
+    super(detail)
+    this.publicDetail = detail
+  }
+}
+
+/** A connection string that we cannot honour whole. It is never echoed: it may hold a password. */
+export class InvalidDsnError extends TenantryError {
+  readonly code = 'invalid_dsn'
+  readonly publicDetail: string
+  /** @param detail names the part at fault and what is allowed, never the value of a secret. */
+  constructor(detail: string) {
+    super(detail)
+    this.publicDetail = detail
+  }
+}
+
+/** Settings that stop the start; `faults` has one line for each. */
+export class InvalidConfigError extends TenantryError {
+  readonly code = 'invalid_config'
+  readonly publicDetail = 'The service is not configured correctly.'
+  readonly faults: readonly string[]
+  constructor(faults: readonly string[]) {
+    super(`${faults.length} setting(s) are wrong:\n${faults.map((f) => `  ${f}`).join('\n')}`)
+    this.faults = faults
+  }
+}
+
+/** A compare-and-set lost: read again, decide again. */
+export class RevisionConflictError extends TenantryError {
+  readonly code = 'revision_conflict'
+  readonly publicDetail = 'The record was changed by someone else. Read it again.'
+}
+
+/** A budget is full and this lease may not wait for it. */
+export class BudgetExhaustedError extends TenantryError {
+  readonly code = 'budget_exhausted'
+  readonly publicDetail = 'All database connections are in use. Retry shortly.'
+  override readonly retryAfterSeconds = 1
+}
+
+/** The acquire deadline passed while every connection was leased. The message names the full budget. */
+export class AcquireTimeoutError extends TenantryError {
+  readonly code = 'acquire_timeout'
+  readonly publicDetail = 'No database connection became free in time. Retry shortly.'
+  override readonly retryAfterSeconds = 1
+}
+
+/** The waiting queue is at its bound. */
+export class TooManyWaitersError extends TenantryError {
+  readonly code = 'too_many_waiters'
+  readonly publicDetail = 'Too many requests are waiting for a database connection. Retry shortly.'
+  override readonly retryAfterSeconds = 1
+}
+
+/** A context that holds a lease asked for another, and every connection it could get is held by contexts that wait themselves. */
+export class NestedLeaseError extends TenantryError {
+  readonly code = 'nested_lease'
+  readonly publicDetail = 'The request already holds every connection it may have.'
+}
+
+/** `onlyIfWarm` was asked for and the tenant has no idle connection. */
+export class NotWarmError extends TenantryError {
+  readonly code = 'not_warm'
+  readonly publicDetail = 'The tenant has no open connection.'
+}
+
+/** A lease was asked for after `close()`. */
+export class RouterClosedError extends TenantryError {
+  readonly code = 'router_closed'
+  readonly publicDetail = 'The service is shutting down. Retry shortly.'
+  override readonly retryAfterSeconds = 2
+}
+
+/** The lease deadline passed; the statement was cancelled and the connection taken away. */
+export class LeaseExpiredError extends TenantryError {
+  readonly code = 'lease_expired'
+  readonly publicDetail = 'The request took longer than it may.'
+}
+
+/** A statement was issued on a lease after its release: hold the lease for as long as you use it. */
+export class LeaseReleasedError extends TenantryError {
+  readonly code = 'lease_released'
+  readonly publicDetail = 'The connection of this request has been given back.'
+}
+
+/** The server or we ended the statement at its time limit. It did not commit on its own. */
+export class StatementTimeoutError extends TenantryError {
+  readonly code = 'statement_timeout'
+  readonly publicDetail = 'The statement took longer than it may.'
+}
+
+/** The answer passed its row or byte cap; the statement was cancelled. */
+export class ResultTooLargeError extends TenantryError {
+  readonly code = 'result_too_large'
+  readonly publicDetail = 'The result is larger than allowed. Ask for less.'
+}
+
+/** The connection ended before the statement was sent: nothing ran, a retry is safe. */
+export class ConnectionLostError extends TenantryError {
+  readonly code = 'connection_lost'
+  readonly publicDetail = 'The database connection was lost.'
+}
+
+/** The connection ended after the statement was sent. Never retried by us. */
+export class OutcomeUnknownError extends TenantryError {
+  readonly code = 'outcome_unknown'
+  readonly publicDetail =
+    'The database connection was lost while the statement ran. It may or may not have taken effect.'
+}
+
+/** Connecting was refused, timed out, or the server is starting, stopping or full. */
+export class ServerUnavailableError extends TenantryError {
+  readonly code = 'server_unavailable'
+  readonly publicDetail = "The tenant's database server cannot be reached. Retry shortly."
+  override readonly retryAfterSeconds = 2
+}
+
+/** A route names a server that the registry does not hold. */
+export class ServerUnknownError extends TenantryError {
+  readonly code = 'server_unknown'
+  readonly publicDetail = "The tenant's database server is not registered."
+}
+
+/** The server offers no TLS, or its certificate is not what the server record asks for. The password was not sent. */
+export class TlsFailedError extends TenantryError {
+  readonly code = 'tls_failed'
+  readonly publicDetail = "The tenant's database server failed the TLS check."
+}
+
+/** Wrong password, role disabled, no CONNECT privilege, or no such database. The message holds the SQLSTATE. */
+export class LoginFailedError extends TenantryError {
+  readonly code = 'login_failed'
+  readonly publicDetail = "The tenant's database refused the login."
+}
+
+/** The database at the end of the route belongs to another tenant, or was moved away. Nothing is served (design rule 9). */
+export class IdentityMismatchError extends TenantryError {
+  readonly code = 'identity_mismatch'
+  readonly publicDetail = 'The tenant is fenced: its route leads to another database.'
+}
+
+/** The stamp or pin is missing or is not the one on record, as after a restore or an upgrade. */
+export class IdentityUnknownError extends TenantryError {
+  readonly code = 'identity_unknown'
+  readonly publicDetail = "The tenant's database is not recognised. An operator must accept it."
+}
+
+/** The registry backend did not answer in time, and nothing usable is held. */
+export class RegistryUnavailableError extends TenantryError {
+  readonly code = 'registry_unavailable'
+  readonly publicDetail = 'The tenant registry cannot be asked. Retry shortly.'
+  override readonly retryAfterSeconds = 2
+}
+
+/** The registry's schema is newer than this version understands. Upgrade this process. */
+export class RegistryTooNewError extends TenantryError {
+  readonly code = 'registry_too_new'
+  readonly publicDetail = 'The service is older than its registry.'
+}
+
+/** A sealed secret does not open: wrong master key, or a record that was changed or copied. */
+export class SealingFailedError extends TenantryError {
+  readonly code = 'sealing_failed'
+  readonly publicDetail = 'A stored secret cannot be opened.'
+}
+
+/** The library or the service does not offer this; the text names the alternative. */
+export class UnsupportedError extends TenantryError {
+  readonly code = 'unsupported'
+  readonly publicDetail: string
+  constructor(what: string, alternative: string) {
+    super(`${what} is not supported: ${alternative}`)
+    this.publicDetail = `${what} is not supported: ${alternative}`
+  }
+}
+
+/** The caller went away or aborted; nobody reads the answer. */
+export class CancelledError extends TenantryError {
+  readonly code = 'cancelled'
+  readonly publicDetail = 'The request was cancelled.'
+}
+
+/** The request body passed its cap. */
+export class BodyTooLargeError extends TenantryError {
+  readonly code = 'body_too_large'
+  readonly publicDetail: string
+  constructor(maxBytes: number) {
+    super(`request body over ${maxBytes} bytes`)
+    this.publicDetail = `The request body may have ${maxBytes} bytes at most.`
+  }
+}
+
+/** A program or package that this verb needs is not on the machine; the text is the line that installs it. */
+export class PartMissingError extends TenantryError {
+  readonly code = 'part_missing'
+  readonly publicDetail = 'A part of the service is not installed.'
+}
+
+/** A defect of ours: an assertion that does not hold. */
+export class InternalError extends TenantryError {
+  readonly code = 'internal'
+  readonly publicDetail = 'Something went wrong on our side.'
+}
+
+/** What Postgres said about a statement that was the caller's own. Everything in it may be shown to that caller. */
+export class SqlError extends TenantryError {
+  readonly code = 'sql_error'
+  readonly publicDetail: string
+  readonly sqlstate: string
+  readonly fields: SqlErrorFields
+  constructor(fields: SqlErrorFields, options?: ErrorOptions) {
+    super(`${fields.code}: ${fields.message}`, options)
+    this.publicDetail = fields.message
+    this.sqlstate = fields.code
+    this.fields = fields
+  }
+}
+
+/** The parts of a Postgres error that speak of the statement, not of the server: no file, line, host or role. */
+export interface SqlErrorFields {
+  readonly message: string
+  readonly code: string
+  readonly severity?: string
+  readonly detail?: string
+  readonly hint?: string
+  readonly position?: string
+  readonly where?: string
+  readonly schema?: string
+  readonly table?: string
+  readonly column?: string
+  readonly dataType?: string
+  readonly constraint?: string
+}

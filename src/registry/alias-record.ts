@@ -1,0 +1,19 @@
+import { z } from 'zod'
+import { TenantIdSchema } from '../tenant/tenant-record.ts'
+
+export const AliasKind = z.enum(['hostname', 'external'])
+export type AliasKind = z.output<typeof AliasKind>
+
+/** Another name of a tenant: an entry of its own, so that two tenants cannot claim one name. */
+export const AliasRecord = z.strictObject({
+  kind: AliasKind,
+  value: z.string().min(1).max(255),
+  tenant: TenantIdSchema,
+  createdAt: z.iso.datetime(),
+})
+export type AliasRecord = z.output<typeof AliasRecord>
+
+/** The id under which the registry keeps an alias. Unambiguous, since no kind holds a colon. */
+export function aliasId(kind: AliasKind, value: string): string {
+  return `${kind}:${value}`
+}

@@ -1,0 +1,115 @@
+import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { AliasKind, AliasRecord } from './alias-record.ts'
+import type { KeyRecord } from './key-record.ts'
+import type { OperationRecord } from './operation-record.ts'
+import type { ServerRecord } from './server-record.ts'
+
+export interface Records {
+  tenant: TenantRecord
+  alias: AliasRecord
+  server: ServerRecord
+  key: KeyRecord
+  operation: OperationRecord
+}
+export type Kind = keyof Records
+
+/** A record and the revision it was read at. A revision rises with every change and is never used again. */
+export interface Entry<K extends Kind = Kind> {
+  readonly kind: K
+  readonly id: string
+  readonly revision: number
+  readonly record: Records[K]
+}
+
+export type Put = {
+  [K in Kind]: { readonly kind: K; readonly id: string; readonly record: Records[K] }
+}[Kind]
+
+/** What must still be true when the commit happens; revision 0 says that there is no such record. */
+export interface Expectation {
+  readonly kind: Kind
+  readonly id: string
+  readonly revision: number
+}
+
+export interface AuditEntry {
+  readonly actor: string
+  readonly action: string
+  readonly target: string
+  readonly at: string
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>
+}
+
+export interface Commit {
+  readonly puts?: readonly Put[]
+  readonly removes?: readonly { readonly kind: Kind; readonly id: string }[]
+  readonly audit: AuditEntry
+}
+
+export interface Page<K extends Kind> {
+  readonly entries: readonly Entry<K>[]
+  /** Give it to the next call; undefined on the last page. */
+  readonly next: string | undefined
+}
+
+export interface ListFilter {
+  /** Tenants only: those with every one of these labels. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** Tenants only. */
+  readonly status?: TenantRecord['status']
+  /** Aliases, keys and operations: those of this tenant. */
+  readonly tenant?: string
+  /** Entries of a page, 1 to 1,000. */
+  readonly limit?: number
+}
+
+export interface Change {
+  readonly kind: Kind
+  readonly id: string
+  /** Of the record after the change; for a removal, of the removal. */
+  readonly revision: number
+}
+
+/** `reset` says that changes were missed (the log is bounded): whatever is held must be revalidated. */
+export type ChangeBatch =
+  | { readonly type: 'changes'; readonly changes: readonly Change[]; readonly position: string }
+  | { readonly type: 'reset'; readonly position: string }
+
+/**
+ * Where tenants, their aliases, servers, keys and operations are kept. Backends are naive: caching, single
+ * flight, deadlines and metrics are the directory's.
+ * Every method throws `RegistryUnavailableError` when the backend cannot be asked, and `CancelledError` on abort.
+ */
+export interface Registry extends AsyncDisposable {
+  /** Names this registry for ever (a uuid made with it); part of what sealed secrets are bound to. */
+  readonly id: string
+
+  /** Absence is an answer, not an error: resolves undefined. */
+  find<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined>
+
+  /** The tenant that an alias names. */
+  findByAlias(kind: AliasKind, value: string, signal?: AbortSignal): Promise<Entry<'tenant'> | undefined>
+
+  /** In order of id, from after `cursor`. */
+  list<K extends Kind>(kind: K, cursor?: string, filter?: ListFilter, signal?: AbortSignal): Promise<Page<K>>
+
+  /**
+   * All of it or nothing. Resolves the new revision of each put, in order.
+   * Every put and remove must have an expectation.
+   * @throws {RevisionConflictError} when an expectation does not hold.
+   */
+  commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]>
+
+  /** The next value of the registry-wide sequence, from 1. Never given twice; gaps are allowed. */
+  nextGeneration(): Promise<number>
+
+  /**
+   * What changed after `position`, oldest first, for ever until `signal` aborts or `close()`; then it ends
+   * without error. Without a position it begins with a `reset` at the present. A backend that cannot be
+   * asked for a while is asked again with backoff; nothing is lost meanwhile, or a `reset` says so.
+   */
+  changes(position: string | undefined, signal: AbortSignal): AsyncIterable<ChangeBatch>
+
+  /** Ends every watch and connection. Safe to call again: everyone gets the same promise. */
+  close(): Promise<void>
+}

@@ -1,0 +1,277 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { closestName } from './closest-name.ts'
+import { InvalidConfigError } from './errors.ts'
+import { type ResolvedRouterOptions, RouterOptions } from './router/options.ts'
+import { Secret } from './secret.ts'
+
+const PREFIX = 'TENANTRY_'
+const MAX_TIMER_MS = 2_147_483_647
+
+/** Beside each setting: what is allowed, in words for whoever got it wrong, and whether its value is hidden. */
+interface About {
+  readonly allowed: string
+  readonly secret?: true
+}
+const about = z.registry<About>()
+
+/** `12abc`, `1e3`, `0x10` and ` 5` are refused, which `Number()` alone would take. */
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^(?:0|[1-9]\d*)$/)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .optional()
+    .register(about, { allowed: `an integer from ${min} to ${max}` })
+
+const text = (pattern: RegExp, allowed: string) =>
+  z.string().regex(pattern).optional().register(about, { allowed })
+
+const secret = (pattern: RegExp, allowed: string) =>
+  z
+    .string()
+    .regex(pattern)
+    .transform((value) => new Secret(value.trim()))
+    .optional()
+    .register(about, { allowed, secret: true })
+
+/** `kid:base64` of 32 bytes; more than one where a key is being rotated, the first is the one that seals. */
+const KEYS =
+  /^\s*[A-Za-z0-9._-]{1,64}:[A-Za-z0-9+/]{43}=(?:[\s,]+[A-Za-z0-9._-]{1,64}:[A-Za-z0-9+/]{43}=)*\s*$/
+const KEYS_ALLOWED = 'kid:base64 of 32 random bytes (`tenantry init` makes one)'
+const HOST = /^[A-Za-z0-9.:_-]{1,255}$/
+const HTTP_URL = /^https?:\/\/[^/?#@\s]+\/?$/
+
+/** The router's options are settings of the same names: `maxPools` is `MAX_POOLS`. Bounds are written there only. */
+const ROUTER_FIELDS = RouterOptions.in.keyof().options
+type RouterField = (typeof ROUTER_FIELDS)[number]
+const routerName = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+const routerBounds = z.toJSONSchema(RouterOptions.in).properties
+const routerSettings = Object.fromEntries(
+  ROUTER_FIELDS.map((field) => {
+    const bounds = routerBounds?.[field]
+    const { minimum = 0, maximum = MAX_TIMER_MS } = typeof bounds === 'object' ? bounds : {}
+    return [routerName(field), integer(minimum, maximum)]
+  }),
+)
+
+const Environment = z.strictObject({
+  /** Where tenants, servers and keys are kept. */
+  REGISTRY_URL: secret(
+    /^(?:(?:postgres|postgresql|consul|consul\+https?):\/\/.+|file:.+)$/,
+    'postgres://…, consul://… or file:PATH',
+  ),
+  /** Opens and seals what the data plane needs: the passwords of tenants' roles. */
+  MASTER_KEY: secret(KEYS, KEYS_ALLOWED),
+  MASTER_KEY_FILE: text(/^.+$/, 'the path of a readable file that holds the key'),
+  /** Opens and seals admin passwords: only where tenants are made, never needed to serve them. */
+  ADMIN_KEY: secret(KEYS, KEYS_ALLOWED),
+  ADMIN_KEY_FILE: text(/^.+$/, 'the path of a readable file that holds the key'),
+  HOST: text(HOST, 'a host name or an address'),
+  PORT: integer(0, 65_535),
+  OPS_HOST: text(HOST, 'a host name or an address'),
+  OPS_PORT: integer(0, 65_535),
+  /** Where the verbs that ask a running service find its operator plane, and their key. */
+  OPS_URL: text(HTTP_URL, 'http://HOST:PORT or https://HOST:PORT'),
+  OPERATOR_KEY: secret(/^tk_[a-z0-9]{12}_[A-Za-z0-9_-]+$/, 'an operator key, tk_<id>_<secret>'),
+  /** `acme.<BASE_DOMAIN>` names the tenant `acme`. */
+  BASE_DOMAIN: text(/^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*$/, 'a lower-case domain name'),
+  /** Milliseconds that a known, active tenant is served while the registry cannot be asked. */
+  STALE_MAX_MS: integer(0, MAX_TIMER_MS),
+  MAX_BODY_BYTES: integer(1_024, 1_073_741_824),
+  /** Rows of one JSON answer. */
+  MAX_ROWS: integer(1, 10_000_000),
+  /** Milliseconds that requests under way may take after SIGTERM. */
+  DRAIN_TIMEOUT_MS: integer(1, 3_600_000),
+  LOG_LEVEL: text(
+    /^(?:fatal|error|warn|info|debug|trace|silent)$/,
+    'fatal, error, warn, info, debug, trace or silent',
+  ),
+  ...routerSettings,
+})
+type Environment = z.output<typeof Environment>
+
+export interface Settings {
+  /** May hold a password. */
+  readonly registryUrl: Secret | undefined
+  readonly masterKey: Secret | undefined
+  readonly adminKey: Secret | undefined
+  readonly host: string
+  readonly port: number
+  readonly opsHost: string
+  readonly opsPort: number
+  readonly opsUrl: string
+  readonly operatorKey: Secret | undefined
+  readonly baseDomain: string | undefined
+  readonly staleMaxMs: number
+  readonly maxBodyBytes: number
+  readonly maxRows: number
+  readonly drainTimeoutMs: number
+  readonly logLevel: string
+  readonly router: ResolvedRouterOptions
+  /** Full names of those that the environment gave; all others are defaults. */
+  readonly given: ReadonlySet<string>
+}
+
+/** Settings of a process that serves tenants. */
+export type ServiceSettings = Settings & { readonly registryUrl: Secret; readonly masterKey: Secret }
+
+export type EnvironmentVariables = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads every `TENANTRY_*` variable. One that is empty counts as not set.
+ * @throws {InvalidConfigError} with all faults at once; values of secrets are not in it.
+ */
+export function readSettings(variables: EnvironmentVariables = process.env): Settings {
+  const { settings, faults } = read(variables)
+  if (faults.length > 0) throw new InvalidConfigError(faults)
+  return settings
+}
+
+/** As `readSettings`; what serving cannot do without is a fault like any other. */
+export function readServiceSettings(variables: EnvironmentVariables = process.env): ServiceSettings {
+  const { settings, faults } = read(variables)
+  const { registryUrl, masterKey } = settings
+  const mentioned = (name: string) => faults.some((fault) => fault.startsWith(PREFIX + name))
+  if (!registryUrl && !mentioned('REGISTRY_URL')) faults.push(missing('REGISTRY_URL'))
+  if (!masterKey && !mentioned('MASTER_KEY')) faults.push(missing('MASTER_KEY'))
+  if (faults.length > 0 || !registryUrl || !masterKey) throw new InvalidConfigError(faults)
+  return { ...settings, registryUrl, masterKey }
+}
+
+/** What holds, defaults included, one line a setting; secrets show only that they are set. */
+export function effectiveLines(settings: Settings): string[] {
+  const origin = (name: string) => (settings.given.has(PREFIX + name) ? '' : ' (default)')
+  const line = (name: string, value: string | number) => `${PREFIX}${name}=${value}${origin(name)}`
+  return [
+    `${PREFIX}REGISTRY_URL=${settings.registryUrl ? withoutCredentials(settings.registryUrl) : 'not set'}`,
+    `${PREFIX}MASTER_KEY=${settings.masterKey ? 'set' : 'not set'}`,
+    `${PREFIX}ADMIN_KEY=${settings.adminKey ? 'set' : 'not set'}`,
+    line('HOST', settings.host),
+    line('PORT', settings.port),
+    line('OPS_HOST', settings.opsHost),
+    line('OPS_PORT', settings.opsPort),
+    line('BASE_DOMAIN', settings.baseDomain ?? 'not set'),
+    line('STALE_MAX_MS', settings.staleMaxMs),
+    line('MAX_BODY_BYTES', settings.maxBodyBytes),
+    line('MAX_ROWS', settings.maxRows),
+    line('DRAIN_TIMEOUT_MS', settings.drainTimeoutMs),
+    line('LOG_LEVEL', settings.logLevel),
+    ...ROUTER_FIELDS.map((field) => line(routerName(field), settings.router[field])),
+  ]
+}
+
+function read(variables: EnvironmentVariables): { settings: Settings; faults: string[] } {
+  const given = new Map<string, string>()
+  for (const [name, value] of Object.entries(variables)) {
+    if (name.startsWith(PREFIX) && value) given.set(name.slice(PREFIX.length), value)
+  }
+  const parsed = Environment.safeParse(Object.fromEntries(given))
+  const faults = parsed.success ? [] : parsed.error.issues.flatMap((issue) => describe(issue, given))
+  const wrong = new Set(parsed.error?.issues.map((issue) => String(issue.path[0] ?? '')))
+  // Those that are right are read all the same, so that sums and files at fault are named in the same go.
+  const right = [...given].filter(([name]) => name in Environment.shape && !wrong.has(name))
+  const environment = parsed.success ? parsed.data : Environment.parse(Object.fromEntries(right))
+  const settings = resolve(environment, new Set([...given.keys()].map((name) => PREFIX + name)), faults)
+  faults.push(...impossibleSums(settings))
+  return { settings, faults: [...new Set(faults)] }
+}
+
+function resolve(env: Environment, given: ReadonlySet<string>, faults: string[]): Settings {
+  const opsHost = env.OPS_HOST ?? '127.0.0.1'
+  const opsPort = env.OPS_PORT ?? 3001
+  return {
+    registryUrl: env.REGISTRY_URL,
+    masterKey: keyOf('MASTER_KEY', env.MASTER_KEY, env.MASTER_KEY_FILE, faults),
+    adminKey: keyOf('ADMIN_KEY', env.ADMIN_KEY, env.ADMIN_KEY_FILE, faults),
+    host: env.HOST ?? '127.0.0.1',
+    port: env.PORT ?? 3000,
+    opsHost,
+    opsPort,
+    opsUrl: env.OPS_URL ?? `http://${opsHost.includes(':') ? `[${opsHost}]` : opsHost}:${opsPort}`,
+    operatorKey: env.OPERATOR_KEY,
+    baseDomain: env.BASE_DOMAIN,
+    staleMaxMs: env.STALE_MAX_MS ?? 86_400_000,
+    maxBodyBytes: env.MAX_BODY_BYTES ?? 1_048_576,
+    maxRows: env.MAX_ROWS ?? 10_000,
+    drainTimeoutMs: env.DRAIN_TIMEOUT_MS ?? 30_000,
+    logLevel: env.LOG_LEVEL ?? 'info',
+    router: routerOptions(env),
+    given,
+  }
+}
+
+/** Defaults that would pass a limit that was given are lowered to it; only what was written can be at fault. */
+function routerOptions(env: Readonly<Record<string, unknown>>): ResolvedRouterOptions {
+  const written: Partial<Record<RouterField, number>> = {}
+  for (const field of ROUTER_FIELDS) {
+    const value = env[routerName(field)]
+    if (typeof value === 'number') written[field] = value
+  }
+  const defaults = RouterOptions.parse(written)
+  const lowered = (field: RouterField, limit: number) => written[field] ?? Math.min(defaults[field], limit)
+  return {
+    ...defaults,
+    maxConnectionsPerTenant: lowered('maxConnectionsPerTenant', defaults.maxConnections),
+    maxOpeningPerServer: lowered('maxOpeningPerServer', defaults.maxOpening),
+    statementTimeoutMs: lowered('statementTimeoutMs', defaults.leaseTimeoutMs),
+  }
+}
+
+function impossibleSums({ router, ...settings }: Settings): string[] {
+  const atMost = (field: RouterField, limit: RouterField) =>
+    router[field] > router[limit]
+      ? [fault(routerName(field), router[field], `at most ${PREFIX}${routerName(limit)} (${router[limit]})`)]
+      : []
+  const samePort = settings.port !== 0 && settings.port === settings.opsPort
+  return [
+    ...atMost('maxPools', 'maxConnections'),
+    ...atMost('maxConnectionsPerTenant', 'maxConnections'),
+    ...atMost('maxOpeningPerServer', 'maxOpening'),
+    ...atMost('statementTimeoutMs', 'leaseTimeoutMs'),
+    ...(samePort ? [fault('OPS_PORT', settings.opsPort, `another port than ${PREFIX}PORT`)] : []),
+  ]
+}
+
+function keyOf(name: string, value: Secret | undefined, file: string | undefined, faults: string[]) {
+  if (value && file) faults.push(fault(name, undefined, `either this or ${PREFIX}${name}_FILE, not both`))
+  if (value || !file) return value
+  try {
+    const content = readFileSync(file, 'utf8')
+    if (KEYS.test(content)) return new Secret(content.trim())
+    faults.push(fault(`${name}_FILE`, file, `a file that holds ${KEYS_ALLOWED}`))
+  } catch {
+    faults.push(fault(`${name}_FILE`, file, 'the path of a readable file that holds the key'))
+  }
+  return undefined
+}
+
+function describe(issue: z.core.$ZodIssue, given: ReadonlyMap<string, string>): string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((name) => {
+      const near = closestName(name, Object.keys(Environment.shape))
+      return `${PREFIX}${name} is not a setting${near ? `; did you mean ${PREFIX}${near}?` : ''}`
+    })
+  }
+  const name = String(issue.path[0])
+  const schema = Environment.shape[name as keyof typeof Environment.shape] // a parse boundary: zod names our own keys
+  const { allowed = issue.message, secret: hidden } = (schema && about.get(schema)) ?? {}
+  return [fault(name, hidden ? undefined : given.get(name), allowed)]
+}
+
+function fault(name: string, value: string | number | undefined, allowed: string): string {
+  const shown = value === undefined ? '***' : JSON.stringify(String(value).slice(0, 100))
+  return `${PREFIX}${name} is ${shown}; allowed: ${allowed}`
+}
+
+function missing(name: 'REGISTRY_URL' | 'MASTER_KEY'): string {
+  return `${PREFIX}${name} is not set; allowed: ${about.get(Environment.shape[name])?.allowed}`
+}
+
+function withoutCredentials(url: Secret): string {
+  return url
+    .reveal()
+    .replace(/\/\/[^/]*@/, '//***@')
+    .replace(/\?.*$/, '')
+}

@@ -41,6 +41,8 @@ const KEYS =
   /^\s*[A-Za-z0-9._-]{1,64}:[A-Za-z0-9+/]{43}=(?:[\s,]+[A-Za-z0-9._-]{1,64}:[A-Za-z0-9+/]{43}=)*\s*$/
 const KEYS_ALLOWED = 'kid:base64 of 32 random bytes (`tenantry init` makes one)'
 const HOST = /^[A-Za-z0-9.:_-]{1,255}$/
+const REGISTRY = /^\s*(?:(?:postgres|postgresql|consul|consul\+https?):\/\/\S+|file:.+)\s*$/
+const REGISTRY_ALLOWED = 'postgres://…, consul://… or file:PATH'
 const HTTP_URL = /^https?:\/\/[^/?#@\s]+\/?$/
 
 /** The router's options are settings of the same names: `maxPools` is `MAX_POOLS`. Bounds are written there only. */
@@ -58,10 +60,8 @@ const routerSettings = Object.fromEntries(
 
 const Environment = z.strictObject({
   /** Where tenants, servers and keys are kept. */
-  REGISTRY_URL: secret(
-    /^(?:(?:postgres|postgresql|consul|consul\+https?):\/\/.+|file:.+)$/,
-    'postgres://…, consul://… or file:PATH',
-  ),
+  REGISTRY_URL: secret(REGISTRY, REGISTRY_ALLOWED),
+  REGISTRY_URL_FILE: text(/^.+$/, 'the path of a readable file that holds the URL'),
   /** Opens and seals what the data plane needs: the passwords of tenants' roles. */
   MASTER_KEY: secret(KEYS, KEYS_ALLOWED),
   MASTER_KEY_FILE: text(/^.+$/, 'the path of a readable file that holds the key'),
@@ -91,6 +91,14 @@ const Environment = z.strictObject({
   ...routerSettings,
 })
 type Environment = z.output<typeof Environment>
+
+/** Every setting by its full name, and what is allowed; docs/configuration.md is held equal to it. */
+export const ALLOWED: ReadonlyMap<string, string> = new Map(
+  Object.entries(Environment.shape).map(([name, schema]) => [
+    PREFIX + name,
+    about.get(schema)?.allowed ?? '',
+  ]),
+)
 
 export interface Settings {
   /** May hold a password. */
@@ -182,9 +190,9 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
   const opsHost = env.OPS_HOST ?? '127.0.0.1'
   const opsPort = env.OPS_PORT ?? 3001
   return {
-    registryUrl: env.REGISTRY_URL,
-    masterKey: keyOf('MASTER_KEY', env.MASTER_KEY, env.MASTER_KEY_FILE, faults),
-    adminKey: keyOf('ADMIN_KEY', env.ADMIN_KEY, env.ADMIN_KEY_FILE, faults),
+    registryUrl: secretOf('REGISTRY_URL', env, faults),
+    masterKey: secretOf('MASTER_KEY', env, faults),
+    adminKey: secretOf('ADMIN_KEY', env, faults),
     host: env.HOST ?? '127.0.0.1',
     port: env.PORT ?? 3000,
     opsHost,
@@ -234,15 +242,24 @@ function impossibleSums({ router, ...settings }: Settings): string[] {
   ]
 }
 
-function keyOf(name: string, value: Secret | undefined, file: string | undefined, faults: string[]) {
+const IN_A_FILE = {
+  REGISTRY_URL: { pattern: REGISTRY, allowed: REGISTRY_ALLOWED },
+  MASTER_KEY: { pattern: KEYS, allowed: KEYS_ALLOWED },
+  ADMIN_KEY: { pattern: KEYS, allowed: KEYS_ALLOWED },
+} as const
+
+function secretOf(name: keyof typeof IN_A_FILE, env: Environment, faults: string[]): Secret | undefined {
+  const value = env[name]
+  const file = env[`${name}_FILE`]
   if (value && file) faults.push(fault(name, undefined, `either this or ${PREFIX}${name}_FILE, not both`))
   if (value || !file) return value
+  const { pattern, allowed } = IN_A_FILE[name]
   try {
     const content = readFileSync(file, 'utf8')
-    if (KEYS.test(content)) return new Secret(content.trim())
-    faults.push(fault(`${name}_FILE`, file, `a file that holds ${KEYS_ALLOWED}`))
+    if (pattern.test(content)) return new Secret(content.trim())
+    faults.push(fault(`${name}_FILE`, file, `a file that holds ${allowed}`))
   } catch {
-    faults.push(fault(`${name}_FILE`, file, 'the path of a readable file that holds the key'))
+    faults.push(fault(`${name}_FILE`, file, 'the path of a readable file'))
   }
   return undefined
 }

@@ -8,7 +8,8 @@ import { InternalError, PreconditionFailedError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { freePort } from './free-port.ts'
 import type { PostgresAccount } from './postgres-account.ts'
-import { argumentsOf, isAlive, readPostmaster, stopPostmaster } from './postmaster.ts'
+import { readPostmaster, stopPostmaster } from './postmaster.ts'
+import { argumentsOf, isAlive } from './process-table.ts'
 
 const execute = promisify(execFile)
 const POLL_MS = 20

@@ -7,7 +7,8 @@ import { makeFolder, type RunningCluster, startCluster } from './cluster.ts'
 import { FolderLock } from './folder-lock.ts'
 import { postgresAccount } from './postgres-account.ts'
 import { embeddedBinaries } from './postgres-binaries.ts'
-import { isAlive, killPostmaster, stopPostmaster } from './postmaster.ts'
+import { killPostmaster, stopPostmaster } from './postmaster.ts'
+import { isAlive } from './process-table.ts'
 
 /** As root everything lives here, where the user that runs Postgres can reach it whatever the checkout's path is. */
 const ROOT_FOLDER = '/var/lib/tenantry'

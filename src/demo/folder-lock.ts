@@ -1,7 +1,7 @@
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PreconditionFailedError } from '../errors.ts'
-import { isAlive } from './postmaster.ts'
+import { isAlive, signatureOf } from './process-table.ts'
 
 /**
  * Keeps a folder for one process at a time. A holder that was killed loses it to the next one that asks.
@@ -19,7 +19,7 @@ export class FolderLock implements AsyncDisposable {
   /** @throws {PreconditionFailedError} while another process, or this one, holds it. */
   static async take(folder: string): Promise<FolderLock> {
     const path = join(folder, 'owner')
-    const content = await signatureOf(process.pid)
+    const content = signatureOf(process.pid)
     const own = `${path}.${process.pid}`
     await writeFile(own, content)
     try {
@@ -63,7 +63,7 @@ async function removeIfStale(path: string): Promise<void> {
   if (content === undefined) return
   const pid = Number.parseInt(content, 10)
   const isOurs = pid === process.pid
-  const isLive = isOurs ? held.has(path) : isAlive(pid) && (await signatureOf(pid)) === content
+  const isLive = isOurs ? held.has(path) : isAlive(pid) && signatureOf(pid) === content
   if (isLive)
     throw new PreconditionFailedError(`${path} says that process ${pid} uses this folder; stop it first`)
   const aside = `${path}.stale.${process.pid}`
@@ -72,11 +72,4 @@ async function removeIfStale(path: string): Promise<void> {
   // Someone was faster, and what we took away is his.
   if (moved !== undefined && moved !== content) await link(aside, path).catch(() => undefined)
   await rm(aside, { force: true })
-}
-
-async function signatureOf(pid: number): Promise<string> {
-  const fields = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The 22nd field is the start time; counted from after the name, which may hold blanks and brackets.
-  const startTime = fields.slice(fields.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-  return `${pid} ${startTime}\n`
 }

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'forbidden'
   | 'role_not_isolated'
   | 'not_found'
+  | 'method_not_allowed'
   | 'already_exists'
   | 'revision_conflict'
   | 'precondition_failed'
@@ -28,6 +29,7 @@ export type ErrorCode =
   | 'budget_exhausted'
   | 'acquire_timeout'
   | 'too_many_waiters'
+  | 'too_many_streams'
   | 'nested_lease'
   | 'not_warm'
   | 'router_closed'
@@ -161,6 +163,18 @@ export class NotFoundError extends TenantryError {
   readonly publicDetail = 'There is no such thing here.'
 }
 
+/** The route exists, for other methods. */
+export class MethodNotAllowedError extends TenantryError {
+  readonly code = 'method_not_allowed'
+  readonly publicDetail: string
+  readonly allowed: readonly string[]
+  constructor(allowed: readonly string[]) {
+    super(`allowed: ${allowed.join(', ')}`)
+    this.publicDetail = `Allowed here: ${allowed.join(', ')}.`
+    this.allowed = allowed
+  }
+}
+
 /** The name is taken. `publicDetail` says by which kind of record, not by whose. */
 export class AlreadyExistsError extends TenantryError {
   readonly code = 'already_exists'
@@ -229,6 +243,13 @@ export class TooManyWaitersError extends TenantryError {
   readonly code = 'too_many_waiters'
   readonly publicDetail = 'Too many requests are waiting for a database connection. Retry shortly.'
   override readonly retryAfterSeconds = 1
+}
+
+/** As many clients as may follow events do so. */
+export class TooManyStreamsError extends TenantryError {
+  readonly code = 'too_many_streams'
+  readonly publicDetail = 'Too many clients follow events. Retry later.'
+  override readonly retryAfterSeconds = 10
 }
 
 /** A context that holds a lease asked for another, and every connection it could get is held by contexts that wait themselves. */

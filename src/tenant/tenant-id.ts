@@ -14,6 +14,11 @@ export function isTenantId(text: unknown): text is TenantId {
   return typeof text === 'string' && SLUG.test(text)
 }
 
+/** Whether the name may be a slug and still names no tenant. */
+export function isReservedTenantId(text: string): boolean {
+  return RESERVED.has(text)
+}
+
 /** @throws {InvalidTenantIdError} when the text is not a slug. */
 export function parseTenantId(text: unknown): TenantId {
   if (!isTenantId(text)) throw new InvalidTenantIdError(text)
@@ -27,7 +32,7 @@ export function parseTenantId(text: unknown): TenantId {
  */
 export function parseNewTenantId(text: unknown): TenantId {
   const id = parseTenantId(text)
-  if (RESERVED.has(id)) throw new InvalidTenantIdError(id, 'the name is reserved')
+  if (isReservedTenantId(id)) throw new InvalidTenantIdError(id, 'the name is reserved')
   if (id.startsWith('xn--')) throw new InvalidTenantIdError(id, 'names that begin with xn-- are refused')
   return id
 }

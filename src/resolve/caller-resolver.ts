@@ -1,0 +1,113 @@
+import { NoTenantError, TenantUnknownError, UnauthorizedError } from '../errors.ts'
+import type { KeyRecord, KeyScope } from '../registry/key-record.ts'
+import type { Entry } from '../registry/registry.ts'
+import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
+import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { Caller } from './caller.ts'
+import { type AliasSource, HostResolver } from './host-resolver.ts'
+import { type KeySource, KeyVerifier } from './key-verifier.ts'
+
+/** What a request says of itself. */
+export interface Claims {
+  readonly authorization: string | undefined
+  readonly host: string | undefined
+  /** The value of `X-Tenant-ID`. */
+  readonly tenant: string | undefined
+}
+
+/** The part of the directory that is read here. */
+export interface CallerSource extends KeySource, AliasSource {
+  tenant(id: TenantId, signal?: AbortSignal): Promise<Entry<'tenant'> | undefined>
+}
+
+export interface CallerResolverOptions {
+  readonly baseDomain?: string | undefined
+  /** Wall clock in milliseconds, for expiry. */
+  readonly now?: () => number
+}
+
+type ScopeOf<K extends KeyScope['kind']> = Extract<KeyScope, { kind: K }>
+
+/**
+ * Claims → caller. A tenant key names its tenant, and host and header must agree with it; a service key must
+ * be told the tenant by header or host. Whatever does not fit together, is unknown, or is not for this key,
+ * reads the same outside: `tenant_unknown`.
+ */
+export class CallerResolver {
+  readonly #source: CallerSource
+  readonly #keys: KeyVerifier
+  readonly #hosts: HostResolver
+
+  constructor(source: CallerSource, options: CallerResolverOptions = {}) {
+    this.#source = source
+    this.#keys = new KeyVerifier(source, options.now)
+    this.#hosts = new HostResolver(source, options.baseDomain)
+  }
+
+  /**
+   * The key comes first: without one, nobody makes us look up names.
+   * @throws {UnauthorizedError | NoTenantError | InvalidTenantIdError | TenantUnknownError | RegistryUnavailableError}
+   */
+  async resolve(claims: Claims, signal?: AbortSignal): Promise<Caller> {
+    const key = await this.#keys.verify(claims.authorization, signal)
+    const named = claims.tenant === undefined ? undefined : parseTenantId(claims.tenant)
+    switch (key.scope.kind) {
+      case 'tenant':
+        return { key, trust: 'foreign', tenant: await this.#ownTenant(key.scope, named, claims.host, signal) }
+      case 'service':
+        return {
+          key,
+          trust: 'application',
+          tenant: await this.#anyTenant(key, key.scope, named, claims, signal),
+        }
+      case 'operator':
+        throw new UnauthorizedError(`operator key ${key.id} on the tenant plane`)
+    }
+  }
+
+  async #ownTenant(
+    scope: ScopeOf<'tenant'>,
+    named: TenantId | undefined,
+    host: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<TenantRecord> {
+    const tenant = (await this.#source.tenant(scope.tenant, signal))?.record
+    // A key outlives neither its tenant nor an earlier tenant of the same name.
+    if (!tenant || tenant.generation !== scope.generation)
+      throw new UnauthorizedError(`the tenant ${scope.tenant} of generation ${scope.generation} is gone`)
+    const byHost = host === undefined ? undefined : await this.#hosts.agreedTenantOf(host, signal)
+    for (const other of [named, byHost])
+      if (other !== undefined && other !== tenant.id)
+        throw new TenantUnknownError(`a key of tenant ${tenant.id} was used for ${other}`)
+    return tenant
+  }
+
+  async #anyTenant(
+    key: KeyRecord,
+    scope: ScopeOf<'service'>,
+    named: TenantId | undefined,
+    claims: Claims,
+    signal: AbortSignal | undefined,
+  ): Promise<TenantRecord> {
+    const byHost = await this.#tenantByHost(claims.host, named !== undefined, signal)
+    const id = named ?? byHost
+    if (id === undefined)
+      throw new NoTenantError('a service key was used without X-Tenant-ID or a tenant host')
+    const tenant = (await this.#source.tenant(id, signal))?.record
+    if (byHost !== undefined && byHost !== id)
+      throw new TenantUnknownError(`the header names ${id}, the host ${byHost}`)
+    if (!tenant) throw new TenantUnknownError(`tenant ${id} is not in the registry`)
+    if (!hasLabels(tenant, scope.labels))
+      throw new TenantUnknownError(`service key ${key.id} is not for tenant ${id}: its labels differ`)
+    return tenant
+  }
+
+  #tenantByHost(host: string | undefined, isNamed: boolean, signal: AbortSignal | undefined) {
+    if (host === undefined) return undefined
+    return isNamed ? this.#hosts.agreedTenantOf(host, signal) : this.#hosts.tenantOf(host, signal)
+  }
+}
+
+function hasLabels(tenant: TenantRecord, wanted: Readonly<Record<string, string>> | null): boolean {
+  return Object.entries(wanted ?? {}).every(([name, value]) => tenant.labels[name] === value)
+}

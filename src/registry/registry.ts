@@ -70,7 +70,11 @@ export interface Change {
   readonly revision: number
 }
 
-/** `reset` says that changes were missed (the log is bounded): whatever is held must be revalidated. */
+/**
+ * `reset` says that changes were missed (the log is bounded): whatever is held must be revalidated. An empty
+ * batch says that the backend was asked just now and nothing has changed; one comes at least every two
+ * seconds while it answers, so that silence means that it does not.
+ */
 export type ChangeBatch =
   | { readonly type: 'changes'; readonly changes: readonly Change[]; readonly position: string }
   | { readonly type: 'reset'; readonly position: string }

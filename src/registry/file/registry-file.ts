@@ -1,0 +1,163 @@
+import { InvalidConfigError, RegistryTooNewError, RegistryUnavailableError } from '../../errors.ts'
+import { withFileLock } from './file-lock.ts'
+import { emptyState, type FileState, takeOver } from './file-state.ts'
+import { formatRegistry, parseRegistryText } from './registry-text.ts'
+import { appendLine, type FileContent, fingerprintOf, readWholeFile, replaceFile } from './whole-file.ts'
+
+interface Seen {
+  readonly state: FileState
+  /** Of the file whose content `state` is. */
+  readonly fingerprint: string
+}
+
+/**
+ * The registry's file and the last good state read from it. Any process may write the file at any time;
+ * ours do so under its lock, hands do not. A file that cannot be understood changes nothing: `state` stays,
+ * and `fault` says why.
+ */
+export class RegistryFile {
+  readonly #path: string
+  readonly #maxChanges: number
+  #seen: Seen
+  #fault: { readonly error: Error; readonly fingerprint: string } | undefined
+  #refreshing: Promise<void> | undefined
+  /** The last of our own updates: they queue here, so that one process takes turns with itself in order. */
+  #updating: Promise<unknown> = Promise.resolve()
+
+  private constructor(path: string, maxChanges: number, seen: Seen) {
+    this.#path = path
+    this.#maxChanges = maxChanges
+    this.#seen = seen
+  }
+
+  /**
+   * Makes the file where there is none.
+   * @throws {InvalidConfigError} when the file is faulty. {RegistryTooNewError} {RegistryUnavailableError}
+   */
+  static async open(path: string, maxChanges: number): Promise<RegistryFile> {
+    const seen = await withFileLock(path, async (refuseLost): Promise<Seen> => {
+      const content = (await fingerprintOf(path)) === undefined ? undefined : await readWholeFile(path)
+      const { state, stamped } =
+        content === undefined
+          ? { state: emptyState(), stamped: true }
+          : takeOver(undefined, parseRegistryText(content.text, path), maxChanges)
+      if (content !== undefined && !stamped) return { state, fingerprint: content.fingerprint }
+      const fingerprint = await replaceFile(path, formatRegistry(state), async () => refuseLost())
+      return { state, fingerprint }
+    })
+    return new RegistryFile(path, maxChanges, seen)
+  }
+
+  get state(): FileState {
+    return this.#seen.state
+  }
+
+  /** Why what the file says now is not in `state`. */
+  get fault(): Error | undefined {
+    return this.#fault?.error
+  }
+
+  /**
+   * Takes over what the file says now; costs one `stat` when that is nothing new.
+   * @throws {RegistryUnavailableError} when it cannot be read.
+   */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#look().finally(() => {
+      this.#refreshing = undefined
+    })
+    return this.#refreshing
+  }
+
+  /**
+   * Writes what `change` makes of the present state, unless it throws.
+   * @param auditLine is on disk before the change is.
+   */
+  update(
+    change: (state: FileState) => FileState,
+    auditLine?: (next: FileState) => string,
+  ): Promise<FileState> {
+    const updated = this.#updating.then(() =>
+      withFileLock(this.#path, (lost) => this.#write(lost, change, auditLine)),
+    )
+    this.#updating = updated.catch(() => {})
+    return updated
+  }
+
+  /** Resolves when no update of ours is under way. */
+  async settled(): Promise<void> {
+    await this.#updating
+    await this.#refreshing?.catch(() => {})
+  }
+
+  async #look(): Promise<void> {
+    const before = this.#seen
+    const fingerprint = await this.#available(fingerprintOf(this.#path))
+    if (fingerprint === undefined) throw new RegistryUnavailableError(`${this.#path} is not there`)
+    if (fingerprint === this.#seen.fingerprint) this.#fault = undefined
+    if (fingerprint === this.#seen.fingerprint || fingerprint === this.#fault?.fingerprint) return
+    const content = await this.#available(readWholeFile(this.#path))
+    // An update of ours was quicker: what was read may be older than what it wrote.
+    if (this.#seen !== before) return
+    const taken = this.#understand(content)
+    if (taken === undefined) return
+    if (taken.stamped) await this.update((state) => state)
+    else this.#seen = { state: taken.state, fingerprint: content.fingerprint }
+  }
+
+  async #write(
+    refuseLost: () => void,
+    change: (state: FileState) => FileState,
+    auditLine: ((next: FileState) => string) | undefined,
+  ): Promise<FileState> {
+    const content = await this.#available(readWholeFile(this.#path))
+    const taken =
+      content.fingerprint === this.#seen.fingerprint
+        ? { state: this.#seen.state, stamped: false }
+        : this.#understand(content)
+    if (taken === undefined) {
+      throw new RegistryUnavailableError(`${this.#path} is faulty, nothing is written`, { cause: this.fault })
+    }
+    const next = change(taken.state)
+    if (next === taken.state && !taken.stamped) {
+      this.#seen = { state: next, fingerprint: content.fingerprint }
+      return next
+    }
+    if (auditLine !== undefined)
+      await this.#available(appendLine(`${this.#path}.audit.jsonl`, auditLine(next)))
+    const fingerprint = await this.#available(
+      replaceFile(this.#path, formatRegistry(next), async () => {
+        refuseLost()
+        if ((await fingerprintOf(this.#path)) !== content.fingerprint) {
+          throw new RegistryUnavailableError(`${this.#path} was changed by hand meanwhile`)
+        }
+      }),
+    )
+    this.#seen = { state: next, fingerprint }
+    return next
+  }
+
+  /** @returns undefined for a faulty content, and then `fault` is set. */
+  #understand(content: FileContent): { state: FileState; stamped: boolean } | undefined {
+    try {
+      const read = parseRegistryText(content.text, this.#path)
+      if (read.id !== this.state.id) {
+        throw new InvalidConfigError([`${this.#path}: id: another registry was put in the place of this one`])
+      }
+      this.#fault = undefined
+      return takeOver(this.state, read, this.#maxChanges)
+    } catch (error) {
+      if (!(error instanceof InvalidConfigError || error instanceof RegistryTooNewError)) throw error
+      this.#fault = { error, fingerprint: content.fingerprint }
+      return undefined
+    }
+  }
+
+  async #available<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (cause) {
+      if (cause instanceof RegistryUnavailableError) throw cause
+      throw new RegistryUnavailableError(`cannot use ${this.#path}`, { cause })
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import { tenantOf } from './record-schema.ts'
+import type { Entry, Kind, ListFilter, Put } from './registry.ts'
+
+const MAX_PAGE = 1_000
+const DEFAULT_PAGE = 100
+
+export function pageSize(filter: ListFilter | undefined): number {
+  return Math.min(Math.max(filter?.limit ?? DEFAULT_PAGE, 1), MAX_PAGE)
+}
+
+/** Whether an entry passes, for backends that cannot ask their store. */
+export function passes(entry: Entry<Kind>, filter: ListFilter | undefined): boolean {
+  if (filter === undefined) return true
+  const { kind, record } = entry as Put // an entry's kind and record belong together
+  if (filter.tenant !== undefined && kind !== 'tenant' && kind !== 'server') {
+    if (tenantOf({ kind, record }) !== filter.tenant) return false
+  }
+  if (kind !== 'tenant') return true
+  if (filter.status !== undefined && record.status !== filter.status) return false
+  return Object.entries(filter.labels ?? {}).every(([name, value]) => record.labels[name] === value)
+}

@@ -1,0 +1,112 @@
+import { LRUCache } from 'lru-cache'
+import { RegistryUnavailableError } from '../errors.ts'
+import type { Change, Entry } from './registry.ts'
+
+/** What is known of one key. Without `entry`: that there is no such record. */
+export interface Held {
+  readonly entry: Entry | undefined
+  /** The highest revision that was read, or was announced before a read found nothing. No read below it counts. */
+  readonly seen: number
+  /** The highest revision that was announced. */
+  heard: number
+  /** Until when it is known to have been true (`performance.now()`), changes heard since not counted. */
+  checkedAt: number
+  /** Changes were announced, or may have been missed, since it was read. */
+  isStale: boolean
+}
+
+/** A read that is under way, so that changes announced meanwhile are not lost on its answer. */
+export interface PendingRead {
+  readonly key: string
+  readonly startedAt: number
+  readonly heardBefore: number
+  isOvertaken: boolean
+}
+
+/**
+ * Bounded memory of records and, apart from them so that they cannot push records out, of absences.
+ * Invariant: per key, what is held never goes back to an older revision.
+ */
+export class RecordCache {
+  readonly #records: LRUCache<string, Held>
+  readonly #absences: LRUCache<string, Held>
+  readonly #pending = new Map<string, PendingRead>()
+
+  constructor(maxRecords: number, maxAbsences: number) {
+    this.#records = new LRUCache({ max: maxRecords })
+    this.#absences = new LRUCache({ max: maxAbsences })
+  }
+
+  get records(): number {
+    return this.#records.size
+  }
+
+  get absences(): number {
+    return this.#absences.size
+  }
+
+  get(key: string): Held | undefined {
+    return this.#records.get(key) ?? this.#absences.get(key)
+  }
+
+  /** Must be followed by `end()`. One read of a key at a time. */
+  begin(key: string): PendingRead {
+    const pending = {
+      key,
+      startedAt: performance.now(),
+      heardBefore: this.get(key)?.heard ?? 0,
+      isOvertaken: false,
+    }
+    this.#pending.set(key, pending)
+    return pending
+  }
+
+  end(read: PendingRead): void {
+    this.#pending.delete(read.key)
+  }
+
+  /** @throws {RegistryUnavailableError} when the answer is older than what is known, as from a replica that lags. */
+  store(read: PendingRead, entry: Entry | undefined): void {
+    const held = this.get(read.key)
+    const known = held?.seen ?? 0
+    if (entry !== undefined && entry.revision < known) {
+      throw new RegistryUnavailableError(
+        `the registry answered with revision ${entry.revision} of ${read.key}, ${known} was known`,
+      )
+    }
+    const heard = held?.heard ?? 0
+    const next: Held = {
+      entry,
+      seen: entry?.revision ?? Math.max(known, read.heardBefore),
+      heard,
+      checkedAt: read.startedAt,
+      isStale: read.isOvertaken || (entry !== undefined && entry.revision < heard),
+    }
+    const [to, from] = entry === undefined ? [this.#absences, this.#records] : [this.#records, this.#absences]
+    from.delete(read.key)
+    to.set(read.key, next)
+  }
+
+  /** @param heardAt until when everything not stale was known to be true. */
+  announce(key: string, { revision }: Pick<Change, 'revision'>, heardAt: number): void {
+    const pending = this.#pending.get(key)
+    if (pending !== undefined) pending.isOvertaken = true
+    const held = this.#records.peek(key) ?? this.#absences.peek(key)
+    if (held === undefined) return
+    held.heard = Math.max(held.heard, revision)
+    // A read was quicker than the announcement of what it found.
+    if (held.entry === undefined || held.entry.revision < revision) markStale(held, heardAt)
+  }
+
+  /** Changes may have been missed: everything must be read again before it counts as fresh. */
+  announceAll(heardAt: number): void {
+    for (const pending of this.#pending.values()) pending.isOvertaken = true
+    for (const held of [...this.#records.values(), ...this.#absences.values()]) markStale(held, heardAt)
+  }
+}
+
+function markStale(held: Held, heardAt: number): void {
+  if (held.isStale) return
+  held.isStale = true
+  held.checkedAt = Math.max(held.checkedAt, heardAt)
+}

@@ -6,7 +6,7 @@ import { Secret } from '../secret.ts'
 const KEY_BYTES = 32
 const IV_BYTES = 12
 const TAG_BYTES = 16
-const KID = /^[A-Za-z0-9_-]{1,64}$/
+const KID = /^[A-Za-z0-9._-]{1,64}$/
 
 /** Wraps the data keys of sealed values. A key service would be another implementation. */
 export interface KeyProvider {
@@ -17,7 +17,7 @@ export interface KeyProvider {
 }
 
 /**
- * Master keys held in memory, from a text `kid:base64,kid:base64…`. The first is active; the others only
+ * Master keys held in memory, from a text `kid:base64,kid:base64…` (or with blanks between). The first is active; the others only
  * open what they once sealed, until everything is sealed anew.
  */
 export class MasterKeys implements KeyProvider {
@@ -31,11 +31,11 @@ export class MasterKeys implements KeyProvider {
 
   /** @throws {InvalidConfigError} naming the position of each fault, never the text. */
   static fromText(text: string | Secret): MasterKeys {
-    const parts = (typeof text === 'string' ? text : text.reveal()).trim().split(',')
+    const parts = (typeof text === 'string' ? text : text.reveal()).trim().split(/[\s,]+/)
     const keys = new Map<string, Buffer>()
     const faults: string[] = []
     parts.forEach((part, index) => {
-      const fault = addKey(keys, part.trim())
+      const fault = addKey(keys, part)
       if (fault !== undefined) faults.push(`master key ${index + 1} of ${parts.length}: ${fault}`)
     })
     const [active] = keys.keys()
@@ -95,7 +95,7 @@ function addKey(keys: Map<string, Buffer>, part: string): string | undefined {
   if (colon < 0) return 'expected kid:base64'
   const kid = part.slice(0, colon)
   const encoded = part.slice(colon + 1)
-  if (!KID.test(kid)) return 'the kid must be 1 to 64 letters, digits, - or _'
+  if (!KID.test(kid)) return 'the kid must be 1 to 64 letters, digits, dots, hyphens or underscores'
   if (keys.has(kid)) return 'the kid is there twice'
   const key = Buffer.from(encoded, 'base64')
   // Buffer.from skips what is not base64: only the way back shows that nothing was skipped.

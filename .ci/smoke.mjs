@@ -18,6 +18,8 @@ const TENANTS = ['acme', 'globex', 'initech']
 const result = { passed: 0, failed: 0 }
 /** Started and not yet seen to end, whatever happens. */
 let running
+/** The Postgres that a killed start left: no child of the next one, which takes it over. */
+let orphans = []
 
 function check(promise, holds, seen = '') {
   result[holds ? 'passed' : 'failed']++
@@ -91,18 +93,18 @@ async function checkRows(demo) {
 /** Ends npm with `signal` as a terminal or a supervisor would, and looks at what is left. */
 async function stopWith(signal) {
   const { child } = running
-  const family = familyOf(child.pid)
+  const family = [...familyOf(child.pid), ...orphans.filter(isRunning)]
   const ports = portsOf(family)
-  check(`before ${signal} it listens, and runs its own Postgres`, ports.length >= 3, `ports ${ports}`)
+  check(`before ${signal} it listens, and runs its own Postgres`, ports.length >= 3, `ports ${ports.join()}`)
   process.kill(child.pid, signal)
   const deadline = Date.now() + STOP_MS
   while (family.some(isRunning) && Date.now() < deadline) await delay(50)
   const left = family.filter(isRunning)
-  check(`after ${signal} no process is left`, left.length === 0, `left ${left.map(({ pid }) => pid)}`)
+  check(`after ${signal} no process is left`, left.length === 0, `left ${left.map(({ pid }) => pid).join()}`)
   check(
     `after ${signal} no port is listened on`,
     !ports.some(isListening),
-    `ports ${ports.filter(isListening)}`,
+    `ports ${ports.filter(isListening).join()}`,
   )
   end(left)
 }
@@ -113,9 +115,8 @@ async function crash() {
   const ours = family.filter(({ pid }) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() !== 'postgres')
   end(ours)
   while (ours.some(isRunning)) await delay(20)
-  const postgres = family.filter(isRunning)
-  check('a kill -9 of the service leaves Postgres to the next start', postgres.length > 0)
-  return postgres
+  orphans = family.filter(isRunning)
+  check('a kill -9 of the service leaves Postgres to the next start', orphans.length > 0)
 }
 
 function end(processes) {
@@ -142,7 +143,7 @@ try {
   check('the smoke run comes to its end', false, error instanceof Error ? error.message : String(error))
   if (running) {
     console.log(running.output)
-    end(familyOf(running.child.pid))
+    end([...familyOf(running.child.pid), ...orphans])
   }
 } finally {
   writeFileSync(process.argv[2] ?? '/dev/stdout', `${JSON.stringify(result)}\n`)

@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { PreconditionFailedError, ServerUnavailableError } from '../errors.ts'
+import type { Secret } from '../secret.ts'
+
+const Tenant = z.object({ id: z.string(), database: z.string() })
+export type ServedTenant = z.output<typeof Tenant>
+
+const Page = z.object({ tenants: z.array(Tenant), next: z.string().nullable() })
+const Pools = z.object({ counters: z.object({ opens: z.int() }) })
+
+const TIMEOUT_MS = 60_000
+const PAGE = 1_000
+
+/** What a load run asks the operator plane: which tenants there are and how many connections were opened. */
+export class OperatorPlane {
+  readonly #url: string
+  readonly #key: Secret
+
+  constructor(url: string, key: Secret) {
+    this.#url = url
+    this.#key = key
+  }
+
+  /** Active tenants in order of id, `limit` at most. */
+  async tenants(limit: number): Promise<ServedTenant[]> {
+    const found: ServedTenant[] = []
+    for (let cursor = ''; ; ) {
+      const query = new URLSearchParams({ status: 'active', limit: String(PAGE), ...(cursor && { cursor }) })
+      const page = Page.parse(await this.#ask('GET', `/v1/tenants?${query.toString()}`))
+      found.push(...page.tenants)
+      if (page.next === null || found.length >= limit) return found.slice(0, limit)
+      cursor = page.next
+    }
+  }
+
+  /** Makes a tenant with a database of its own; one that exists is left as it is. */
+  async provision(id: string): Promise<ServedTenant> {
+    const held = await this.#ask('GET', `/v1/tenants/${id}`, undefined, [404])
+    const known = Tenant.safeParse(held)
+    if (known.success) return known.data
+    return Tenant.parse(await this.#ask('POST', '/v1/tenants', { id }))
+  }
+
+  /** Connections that the router opened since it started. */
+  async opens(): Promise<number> {
+    return Pools.parse(await this.#ask('GET', '/v1/pools')).counters.opens
+  }
+
+  async #ask(method: string, path: string, body?: object, allowed: readonly number[] = []): Promise<unknown> {
+    const headers = { authorization: `Bearer ${this.#key.reveal()}`, 'content-type': 'application/json' }
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const init = { method, headers, signal, ...(body && { body: JSON.stringify(body) }) }
+    const response = await fetch(new URL(path, this.#url), init).catch((cause: unknown) => {
+      throw new ServerUnavailableError(`the operator plane at ${this.#url} does not answer`, { cause })
+    })
+    const answer: unknown = await response.json().catch(() => undefined)
+    if (response.ok || allowed.includes(response.status)) return answer
+    throw new PreconditionFailedError(
+      `The operator plane answered ${method} ${path} with ${response.status}: ${JSON.stringify(answer)}`,
+    )
+  }
+}

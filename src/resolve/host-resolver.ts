@@ -33,8 +33,8 @@ export class HostResolver {
   async tenantOf(host: string, signal?: AbortSignal): Promise<TenantId | undefined> {
     const name = HOST.exec(host.toLowerCase())?.[1]
     if (name === undefined) throw new InvalidRequestError('The Host header is not a host name.')
-    if (name.startsWith('[') || isIP(name) || name === 'localhost' || name === this.#baseDomain)
-      return undefined
+    // No alias is without a dot, and `tenantry:3000` inside a cluster must not cost a look-up each.
+    if (!name.includes('.') || isIP(name) || name === this.#baseDomain) return undefined
     if (this.#suffix !== undefined && name.endsWith(this.#suffix)) {
       const label = name.slice(0, -this.#suffix.length)
       return isReservedTenantId(label) ? undefined : parseTenantId(label)

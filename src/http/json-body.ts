@@ -1,0 +1,49 @@
+import type { HonoRequest } from 'hono'
+import type { z } from 'zod'
+import { CancelledError, InvalidRequestError } from '../errors.ts'
+
+const MAX_FAULTS = 10
+
+/**
+ * The request's body, checked; no body is `{}`. No content type is asked for: clients that send none mean JSON.
+ * @throws {InvalidRequestError} with every fault by its place; values are not repeated.
+ */
+export async function jsonBody<S extends z.ZodType>(request: HonoRequest, schema: S): Promise<z.output<S>> {
+  return checked(parsed(await textOf(request)), schema)
+}
+
+/** As `jsonBody`, for the query string: each name once, all values text. */
+export function queryString<S extends z.ZodType>(request: HonoRequest, schema: S): z.output<S> {
+  const entries = Object.entries(request.queries())
+  const repeated = entries.find(([, values]) => values.length > 1)
+  if (repeated)
+    throw new InvalidRequestError(`The query parameter ${repeated[0].slice(0, 60)} is given twice.`)
+  return checked(Object.fromEntries(entries.map(([name, [value]]) => [name, value])), schema)
+}
+
+async function textOf(request: HonoRequest): Promise<string> {
+  try {
+    return await request.text()
+  } catch (cause) {
+    throw new CancelledError('the body ended early', { cause })
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text === '' ? {} : JSON.parse(text)
+  } catch {
+    // The parser's own message repeats the text.
+    throw new InvalidRequestError('The body is not JSON.')
+  }
+}
+
+/** @throws {InvalidRequestError} as `jsonBody`. */
+export function checked<S extends z.ZodType>(value: unknown, schema: S): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const faults = result.error.issues.slice(0, MAX_FAULTS).map(({ path, message }) => {
+    return path.length === 0 ? message : `${path.join('.')}: ${message}`
+  })
+  throw new InvalidRequestError(faults.join('; '))
+}

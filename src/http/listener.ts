@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Env, Hono } from 'hono'
+
+export interface ListenOptions {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+}
+
+/** Milliseconds for a client to send the head of a request, and all of it. */
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+/** Above the minute that load balancers keep idle connections: the side that reuses must not be the one that is surprised. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000
+/** How often connections that went idle are closed while stopping. */
+const SWEEP_MS = 100
+
+/** An app on a port, until `stop()`. */
+export class Listener {
+  readonly url: string
+  readonly #server: Server
+  /** Open sockets, for those that never asked anything: Node does not count them as idle. */
+  readonly #sockets: Set<Socket>
+  #stopping: Promise<void> | undefined
+
+  private constructor(server: Server, sockets: Set<Socket>) {
+    this.#server = server
+    this.#sockets = sockets
+    this.url = urlOf(server.address())
+  }
+
+  /** @throws Node's error where the address cannot be had. */
+  static async open<E extends Env>(app: Hono<E>, { host, port }: ListenOptions): Promise<Listener> {
+    const server = createAdaptorServer({
+      fetch: app.fetch,
+      serverOptions: {
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+        connectionsCheckingInterval: 1_000,
+      },
+    }) as Server // without a `createServer` of another kind, it is Node's HTTP/1.1 server
+    const sockets = new Set<Socket>()
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+    server.listen(port, host)
+    await once(server, 'listening')
+    return new Listener(server, sockets)
+  }
+
+  /**
+   * Accepts nothing new, lets requests under way end, and cuts those that have not after `deadlineMs`. Answers
+   * must say `Connection: close` meanwhile. Safe to call again: everyone gets the same promise.
+   */
+  stop(deadlineMs: number): Promise<void> {
+    return (this.#stopping ??= this.#stop(deadlineMs))
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    const sweep = setInterval(() => this.#closeIdle(), SWEEP_MS)
+    const deadline = setTimeout(() => this.#server.closeAllConnections(), deadlineMs)
+    this.#closeIdle()
+    try {
+      await closed
+    } finally {
+      clearInterval(sweep)
+      clearTimeout(deadline)
+    }
+  }
+
+  #closeIdle(): void {
+    this.#server.closeIdleConnections()
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
+  }
+}
+
+function urlOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return ''
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
+}

@@ -1,0 +1,26 @@
+import type { HttpBindings } from '@hono/node-server'
+import type { Caller } from '../resolve/caller.ts'
+
+/** What requests of both planes carry. */
+export interface RequestEnv {
+  /** Node's own objects; absent when an app is called without a server. */
+  Bindings: Partial<HttpBindings>
+  Variables: {
+    requestId: string
+    /** Aborts, with an error of ours as its reason, when nobody waits for the answer any more. */
+    signal: AbortSignal
+  }
+}
+
+export interface TenantEnv {
+  Bindings: RequestEnv['Bindings']
+  Variables: RequestEnv['Variables'] & { caller: Caller }
+}
+
+export interface OperatorEnv {
+  Bindings: RequestEnv['Bindings']
+  Variables: RequestEnv['Variables'] & {
+    /** Who the audit says did it; set on every route that needs a key. */
+    actor: string
+  }
+}

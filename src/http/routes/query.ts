@@ -1,0 +1,48 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { ForbiddenError } from '../../errors.ts'
+import type { QueryLimits } from '../../query/query-limits.ts'
+import { runQuery } from '../../query/run-query.ts'
+import type { Leasing } from '../../query/tenant-lease.ts'
+import type { Caller } from '../../resolve/caller.ts'
+import { jsonBody } from '../json-body.ts'
+import type { TenantEnv } from '../request-context.ts'
+
+/** What Postgres takes in one Bind message. */
+const MAX_PARAMETERS = 65_535
+
+export const Sql = z
+  .string()
+  .min(1)
+  // Postgres reads a text up to its first NUL, and what follows as further fields of the message.
+  .refine((text) => !text.includes('\0'), 'must not hold a NUL character')
+
+export const Params = z.array(z.unknown()).max(MAX_PARAMETERS).default([])
+
+/** What single statements and transactions have in common. */
+export const runOptions = (limits: QueryLimits) => ({
+  readOnly: z.boolean().optional(),
+  timeoutMs: z.int().min(1).max(limits.statementTimeoutMs).optional(),
+  rowMode: z.enum(['object', 'array']).default('object'),
+})
+
+export const queryRoute = (router: Leasing, limits: QueryLimits) => {
+  const QueryBody = z.strictObject({ sql: Sql, params: Params, ...runOptions(limits) })
+  return new Hono<TenantEnv>().post('/v1/query', async (c) => {
+    const body = await jsonBody(c.req, QueryBody)
+    const { caller, signal } = c.var
+    const input = { ...body, readOnly: readOnlyFor(caller, body.readOnly) }
+    const json = await runQuery(router, caller, input, limits, signal)
+    return c.body(json, 200, { 'content-type': 'application/json' })
+  })
+}
+
+/**
+ * A read-only key reads only; to say otherwise is refused.
+ * @throws {ForbiddenError}
+ */
+export function readOnlyFor(caller: Caller, asked: boolean | undefined): boolean {
+  if (caller.key.readOnly && asked === false)
+    throw new ForbiddenError(`key ${caller.key.id} is read-only and the request says readOnly: false`)
+  return caller.key.readOnly || (asked ?? false)
+}

@@ -1,0 +1,28 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { QueryLimits } from '../../query/query-limits.ts'
+import { ISOLATION_LEVELS, runTransaction } from '../../query/run-transaction.ts'
+import type { Leasing } from '../../query/tenant-lease.ts'
+import { jsonBody } from '../json-body.ts'
+import type { TenantEnv } from '../request-context.ts'
+import { Params, readOnlyFor, runOptions, Sql } from './query.ts'
+
+const MAX_STATEMENTS = 1_000
+
+export const transactionRoute = (router: Leasing, limits: QueryLimits) => {
+  const TransactionBody = z.strictObject({
+    statements: z
+      .array(z.strictObject({ sql: Sql, params: Params }))
+      .min(1)
+      .max(MAX_STATEMENTS),
+    isolation: z.enum(ISOLATION_LEVELS).default('read committed'),
+    ...runOptions(limits),
+  })
+  return new Hono<TenantEnv>().post('/v1/transaction', async (c) => {
+    const body = await jsonBody(c.req, TransactionBody)
+    const { caller, signal } = c.var
+    const input = { ...body, readOnly: readOnlyFor(caller, body.readOnly) }
+    const json = await runTransaction(router, caller, input, limits, signal)
+    return c.body(json, 200, { 'content-type': 'application/json' })
+  })
+}

@@ -1,0 +1,49 @@
+import { Hono } from 'hono'
+import { requestId } from 'hono/request-id'
+import type { QueryLimits } from '../query/query-limits.ts'
+import type { CallerResolver } from '../resolve/caller-resolver.ts'
+import type { TenantRouter } from '../router/tenant-router.ts'
+import type { Log } from '../telemetry/log.ts'
+import { answerErrors } from './answer-errors.ts'
+import type { Health } from './health.ts'
+import { refuseOtherMethods } from './method-not-allowed.ts'
+import { bodyCap } from './middleware/body-cap.ts'
+import { draining } from './middleware/draining.ts'
+import { observed, type RequestObserver } from './middleware/observed.ts'
+import { requestSignal } from './middleware/request-signal.ts'
+import { resolvedCaller } from './middleware/resolved-caller.ts'
+import type { TenantEnv } from './request-context.ts'
+import { queryRoute } from './routes/query.ts'
+import { tenantRoute } from './routes/tenant.ts'
+import { transactionRoute } from './routes/transaction.ts'
+
+export interface TenantAppDeps {
+  readonly router: Pick<TenantRouter, 'lease' | 'stats'>
+  readonly callers: CallerResolver
+  readonly limits: QueryLimits
+  readonly maxBodyBytes: number
+  /** Milliseconds for a whole request, waiting for a connection included. */
+  readonly requestTimeoutMs: number
+  readonly health: Health
+  readonly observer: RequestObserver
+  readonly log: Log
+}
+
+/** The tenant plane: SQL of tenants and of the team's own backend. */
+export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
+  const { router, limits } = deps
+  const app = new Hono<TenantEnv>()
+  app.use(
+    requestId({ limitLength: 64 }),
+    observed('tenant', deps.observer, deps.log),
+    draining(deps.health),
+    requestSignal(deps.requestTimeoutMs),
+  )
+  app.use('/v1/*', resolvedCaller(deps.callers), bodyCap(deps.maxBodyBytes))
+  app.route('/', queryRoute(router, limits))
+  app.route('/', transactionRoute(router, limits))
+  app.route('/', tenantRoute(router, limits))
+  refuseOtherMethods(app)
+  answerErrors(app)
+  return app
+}

@@ -1,0 +1,52 @@
+import { InvalidRequestError } from '../errors.ts'
+
+/** Dimensions that Postgres permits. */
+const MAX_DIMENSIONS = 6
+
+/**
+ * A JSON value as Postgres text, to be read by whatever type the statement gives its placeholder: a string is
+ * that text already, null is NULL, an object is its JSON, an array is an array literal.
+ * @param position counted from 1, for the error's text.
+ * @throws {InvalidRequestError} the value cannot be written without loss.
+ */
+export function parameterText(value: unknown, position: number): string | null {
+  if (value === null) return null
+  return Array.isArray(value) ? arrayText(value, position, 1) : scalarText(value, position)
+}
+
+function scalarText(value: unknown, position: number): string {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'boolean':
+      return String(value)
+    case 'number':
+      if (Number.isInteger(value) && !Number.isSafeInteger(value))
+        throw new InvalidRequestError(
+          `Parameter ${position} is beyond the integers that JSON numbers hold exactly: send it as a string.`,
+        )
+      return String(value)
+    default:
+      return objectText(value, position)
+  }
+}
+
+function objectText(value: unknown, position: number): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // Nested deeper than the stack is high: the only reason that parsed JSON cannot be written again.
+    throw new InvalidRequestError(`Parameter ${position} is nested too deeply.`)
+  }
+}
+
+function arrayText(values: readonly unknown[], position: number, depth: number): string {
+  if (depth > MAX_DIMENSIONS)
+    throw new InvalidRequestError(`Parameter ${position} has more than ${MAX_DIMENSIONS} array dimensions.`)
+  const elements = values.map((value) => {
+    if (value === null) return 'NULL'
+    if (Array.isArray(value)) return arrayText(value, position, depth + 1)
+    return `"${scalarText(value, position).replace(/["\\]/g, '\\$&')}"`
+  })
+  return `{${elements.join(',')}}`
+}

@@ -1,0 +1,100 @@
+import type { Statement, StatementResult } from '../connection/connection.ts'
+import { OutcomeUnknownError, SqlError, StatementTimeoutError } from '../errors.ts'
+
+/** The part of a lease that statements run on. */
+export interface StatementRunner {
+  run(statement: Statement): Promise<StatementResult>
+  /** Asks the server to end the running statement; resolves when that cannot reach a later one any more. */
+  cancel(): Promise<void>
+}
+
+/** Milliseconds for a cancelled statement to end before we stop waiting for it. */
+const CANCEL_GRACE_MS = 800
+const QUERY_CANCELED = '57014'
+
+/**
+ * Runs the statements of one request, under one time limit and for as long as the caller is there. When
+ * either ends, the running statement is cancelled on the server and no further one is begun.
+ */
+export class StatementGuard implements Disposable {
+  readonly #runner: StatementRunner
+  readonly #limitMs: number
+  readonly #signal: AbortSignal
+  readonly #startedAt = performance.now()
+  /** First the time limit, then the grace of the cancelled statement. */
+  #timer: NodeJS.Timeout
+  /** Why nothing runs any more, and when the cancel has gone through. */
+  #end: { readonly reason: Error; readonly cancelled: Promise<void> } | undefined
+  /** Rejects when a cancelled statement goes on past its grace. */
+  readonly #abandoned: Promise<never>
+  #abandon: (error: Error) => void = () => undefined
+
+  /** @param signal aborts with an Error as its reason. */
+  constructor(runner: StatementRunner, limitMs: number, signal: AbortSignal) {
+    this.#runner = runner
+    this.#limitMs = limitMs
+    this.#signal = signal
+    this.#abandoned = new Promise<never>((_, reject) => {
+      this.#abandon = reject
+    })
+    this.#abandoned.catch(() => undefined) // a request that ends before needs no one to hear it
+    this.#timer = setTimeout(() => this.#stop(this.#tookTooLong()), limitMs)
+    signal.addEventListener('abort', this.#onAbort)
+  }
+
+  /**
+   * A statement that ended before its cancel arrived has taken effect, and resolves.
+   * @throws {StatementTimeoutError} past the limit; the signal's reason when the caller left;
+   * {OutcomeUnknownError} when the server did not end the cancelled statement; else as `Connection.run`.
+   */
+  async run(statement: Statement): Promise<StatementResult> {
+    this.throwIfEnded()
+    try {
+      return await Promise.race([this.#runner.run(statement), this.#abandoned])
+    } catch (error) {
+      throw this.#meaningOf(error)
+    } finally {
+      // Until the cancel has gone through, it could hit whoever gets the connection next.
+      await this.#end?.cancelled
+    }
+  }
+
+  /** Whoever has more to do asks first: a statement may have won against its cancel. */
+  throwIfEnded(): void {
+    if (this.#signal.aborted) this.#onAbort()
+    if (this.#end) throw this.#end.reason
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer)
+    this.#signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  readonly #onAbort = (): void => this.#stop(this.#signal.reason)
+
+  #stop(reason: Error): void {
+    if (this.#end) return
+    clearTimeout(this.#timer)
+    const cancelled = new Promise<void>((resolve) => {
+      this.#runner.cancel().then(resolve, () => resolve()) // a cancel that fails leaves the grace to end the wait
+      this.#timer = setTimeout(() => {
+        resolve()
+        this.#abandon(
+          new OutcomeUnknownError(`cancelled (${reason.message}), and not ended in ${CANCEL_GRACE_MS} ms`),
+        )
+      }, CANCEL_GRACE_MS)
+    })
+    this.#end = { reason, cancelled }
+  }
+
+  #meaningOf(error: unknown): unknown {
+    if (!(error instanceof SqlError) || error.sqlstate !== QUERY_CANCELED) return error
+    if (this.#end) return this.#end.reason
+    // The server's own limit fires at about the same moment as ours.
+    return performance.now() - this.#startedAt >= this.#limitMs ? this.#tookTooLong() : error
+  }
+
+  #tookTooLong(): StatementTimeoutError {
+    return new StatementTimeoutError(`the statements of a request took longer than ${this.#limitMs} ms`)
+  }
+}

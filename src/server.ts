@@ -1,0 +1,213 @@
+import { readFileSync } from 'node:fs'
+import type { ServiceSettings } from './config.ts'
+import { PoolEventStreams } from './http/admin/pool-event-streams.ts'
+import { Health } from './http/health.ts'
+import { Listener } from './http/listener.ts'
+import { operatorApp } from './http/operator-app.ts'
+import { tenantApp } from './http/tenant-app.ts'
+import type { LifecycleParts } from './lifecycle/parts.ts'
+import { announcing } from './registry/announcing-registry.ts'
+import { Directory } from './registry/directory.ts'
+import { MasterKeys } from './registry/master-keys.ts'
+import { openRegistry } from './registry/open-registry.ts'
+import type { Registry } from './registry/registry.ts'
+import { Sealer } from './registry/sealing.ts'
+import { CallerResolver } from './resolve/caller-resolver.ts'
+import { KeyVerifier } from './resolve/key-verifier.ts'
+import { RouteOpener } from './router/route-opener.ts'
+import { TenantRouter } from './router/tenant-router.ts'
+import { type Log, openLog } from './telemetry/log.ts'
+import { Metrics } from './telemetry/metrics.ts'
+import { logRouter } from './telemetry/router-log.ts'
+
+/** A running service. Whoever started it closes it. */
+export interface Service extends AsyncDisposable {
+  /** Of the tenant plane. */
+  readonly url: string
+  /** Of the operator plane. */
+  readonly opsUrl: string
+  /**
+   * Not ready from now on; accepts nothing new, lets requests under way end for as long as the drain timeout,
+   * cuts the rest, and closes everything. Safe to call again: everyone gets the same promise.
+   */
+  close(): Promise<void>
+}
+
+export interface ServiceOptions {
+  /** Default: JSON lines to standard output. */
+  readonly log?: Log
+}
+
+/** Milliseconds above the sum of a request's parts, so that the part at fault is what the answer names. */
+const REQUEST_MARGIN_MS = 2_000
+/** Milliseconds of a request of the operator plane: making a tenant waits for the server's disk. */
+const OPERATOR_TIMEOUT_MS = 300_000
+/** Milliseconds that requests of the operator plane may take to end when all else has. */
+const OPERATOR_DRAIN_MS = 1_000
+/** A schema may come with a tenant. */
+const OPERATOR_BODY_BYTES = 16_777_216
+
+/**
+ * Starts both planes; resolves when they answer.
+ * @throws {InvalidConfigError | RegistryUnavailableError | RegistryTooNewError} and Node's error where a port
+ * cannot be had; nothing is left open then.
+ */
+export async function startService(
+  settings: ServiceSettings,
+  options: ServiceOptions = {},
+): Promise<Service> {
+  const log = options.log ?? openLog(settings.logLevel)
+  const sealers = sealersOf(settings)
+  const onFault = (fault: unknown) => log.warn({ err: fault }, 'registry watch')
+  const registry = await openRegistry(settings.registryUrl, { onFault })
+  const core = new Core(settings, registry, sealers, log)
+  try {
+    const operator = await Listener.open(operatorApp(core.operatorDeps()), {
+      host: settings.opsHost,
+      port: settings.opsPort,
+    })
+    try {
+      const tenant = await Listener.open(tenantApp(core.tenantDeps()), settings)
+      core.health.ready()
+      log.info({ url: tenant.url, opsUrl: operator.url }, 'service started')
+      return new RunningService(core, tenant, operator)
+    } catch (error) {
+      await operator.stop(0)
+      throw error
+    }
+  } catch (error) {
+    await core.close()
+    throw error
+  }
+}
+
+type Sealers = Pick<LifecycleParts, 'sealer' | 'adminSealer'>
+
+function sealersOf({ masterKey, adminKey }: ServiceSettings): Sealers {
+  return {
+    sealer: new Sealer(MasterKeys.fromText(masterKey)),
+    adminSealer: adminKey && new Sealer(MasterKeys.fromText(adminKey)),
+  }
+}
+
+/** Everything behind the two planes. */
+class Core {
+  readonly health = new Health()
+  readonly settings: ServiceSettings
+  readonly log: Log
+  readonly events: PoolEventStreams
+  readonly #registry: Registry
+  readonly #directory: Directory
+  readonly #router: TenantRouter
+  readonly #metrics: Metrics
+  readonly #routerLog: Disposable
+  readonly #sealers: Sealers
+
+  constructor(settings: ServiceSettings, registry: Registry, sealers: Sealers, log: Log) {
+    this.settings = settings
+    this.log = log
+    this.#registry = registry
+    this.#sealers = sealers
+    this.#directory = new Directory(registry, { staleMaxMs: settings.staleMaxMs }, (fault) =>
+      log.warn({ err: fault }, 'directory'),
+    )
+    const opener = new RouteOpener(sealers.sealer, registry.id, settings.router)
+    const backends = {
+      open: opener.open.bind(opener),
+      confirmGone: opener.confirmGone.bind(opener),
+    }
+    this.#router = new TenantRouter(this.#directory, backends, settings.router)
+    this.#metrics = new Metrics({ router: this.#router, directory: this.#directory, version: VERSION })
+    this.#routerLog = logRouter(this.#router, log)
+    this.events = new PoolEventStreams(this.#router)
+  }
+
+  tenantDeps() {
+    const { router, maxRows, maxBodyBytes, baseDomain } = this.settings
+    const { maxResultBytes, statementTimeoutMs, acquireTimeoutMs } = router
+    return {
+      router: this.#router,
+      callers: new CallerResolver(this.#directory, { baseDomain }),
+      limits: { maxRows, maxResultBytes, statementTimeoutMs },
+      maxBodyBytes,
+      requestTimeoutMs: acquireTimeoutMs + statementTimeoutMs + REQUEST_MARGIN_MS,
+      health: this.health,
+      observer: this.#metrics,
+      log: this.log,
+    }
+  }
+
+  operatorDeps() {
+    return {
+      router: this.#router,
+      lifecycle: {
+        registry: announcing(this.#registry, (change) => this.#directory.invalidate(change)),
+        ...this.#sealers,
+      },
+      keys: new KeyVerifier(this.#directory),
+      metrics: this.#metrics,
+      metricsAccess: isLoopback(this.settings.opsHost) ? ('open' as const) : ('viewer' as const),
+      events: this.events,
+      maxBodyBytes: OPERATOR_BODY_BYTES,
+      requestTimeoutMs: OPERATOR_TIMEOUT_MS,
+      health: this.health,
+      observer: this.#metrics,
+      log: this.log,
+    }
+  }
+
+  /** When nothing asks any more. */
+  async close(): Promise<void> {
+    this.events.close()
+    await this.#router.close()
+    this.#routerLog[Symbol.dispose]()
+    this.#metrics[Symbol.dispose]()
+    await this.#directory.close()
+    await this.#registry.close()
+  }
+}
+
+class RunningService implements Service {
+  readonly url: string
+  readonly opsUrl: string
+  readonly #core: Core
+  readonly #tenant: Listener
+  readonly #operator: Listener
+  #closing: Promise<void> | undefined
+
+  constructor(core: Core, tenant: Listener, operator: Listener) {
+    this.#core = core
+    this.#tenant = tenant
+    this.#operator = operator
+    this.url = tenant.url
+    this.opsUrl = operator.url
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** The operator plane answers until the end: probes and scrapes are about just this. */
+  async #close(): Promise<void> {
+    const { health, events, settings, log } = this.#core
+    health.drain()
+    log.info({ drainTimeoutMs: settings.drainTimeoutMs }, 'draining')
+    events.close()
+    await this.#tenant.stop(settings.drainTimeoutMs)
+    await this.#core.close()
+    await this.#operator.stop(OPERATOR_DRAIN_MS)
+    log.info({}, 'service stopped')
+  }
+}
+
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version // a parse boundary: our own package.json
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}

@@ -1,0 +1,66 @@
+import { Gauge, type Registry } from 'prom-client'
+import type { PoolStats } from '../router/stats.ts'
+import type { TenantRouter } from '../router/tenant-router.ts'
+
+/** As the router counts them; together they are the permits out. */
+const STATES = ['opening', 'idle', 'leased', 'cleaning', 'closing', 'quarantined'] as const
+
+/**
+ * Gauges of the moment. The returned function sets all of them from one snapshot, anew with each call: so
+ * the series of a tenant or server end with its last connection.
+ */
+export function poolGauges(
+  router: Pick<TenantRouter, 'stats'>,
+  topTenants: number,
+  registers: Registry[],
+): () => void {
+  const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+    new Gauge({ name: `tenantry_${name}`, help, labelNames, registers })
+  const connections = gauge(
+    'pool_connections',
+    'Connections by server and state: the permits out.',
+    'server',
+    'state',
+  )
+  const limit = gauge(
+    'pool_connections_limit',
+    'Connections that tenants of a server may have, for this process.',
+    'server',
+  )
+  const processLimit = gauge('connections_limit', 'Connections that this process may have, over all servers.')
+  const pools = gauge('pools', 'Tenants with at least one connection open or opening.')
+  const draining = gauge('pools_draining', 'Pools that end when their leases do.')
+  const waiting = gauge('pool_waiting_requests', 'Requests that wait for a connection.')
+  const ofTenant = gauge(
+    'tenant_connections',
+    'Connections of the tenants that have the most; of all others together under "other".',
+    'tenant',
+  )
+  return () => {
+    const stats = router.stats()
+    for (const labelled of [connections, limit, ofTenant]) labelled.reset()
+    processLimit.set(stats.connections.limit)
+    pools.set(stats.pools.filter((pool) => openIn(pool) > 0).length)
+    draining.set(stats.pools.filter((pool) => pool.isDraining).length)
+    waiting.set(stats.waiters)
+    for (const { server, ...counts } of stats.servers) {
+      limit.set({ server }, counts.limit)
+      for (const state of STATES) connections.set({ server, state }, counts[state])
+    }
+    for (const [tenant, count] of topConnections(stats.pools, topTenants)) ofTenant.set({ tenant }, count)
+  }
+}
+
+/** Tenants come and go by the thousand; their labels must not. */
+function topConnections(pools: readonly PoolStats[], top: number): [string, number][] {
+  const counted = pools
+    .map((pool): [string, number] => [pool.tenant, openIn(pool)])
+    .filter(([, count]) => count > 0)
+    .sort(([, a], [, b]) => b - a)
+  const rest = counted.slice(top).reduce((sum, [, count]) => sum + count, 0)
+  return rest > 0 ? [...counted.slice(0, top), ['other', rest]] : counted
+}
+
+function openIn(pool: PoolStats): number {
+  return pool.opening + pool.idle + pool.leased + pool.cleaning
+}

@@ -1,0 +1,64 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/**
+ * One scoped use of the router (`withTenant`, `transaction`) and the ones it runs in. Its leases stay out
+ * while it waits for a further one: two such contexts can wait for each other for ever, unless that is seen.
+ */
+export class LeaseContext {
+  readonly #parent: LeaseContext | undefined
+  #waiting = 0
+  #held = 0
+
+  constructor(parent: LeaseContext | undefined) {
+    this.#parent = parent
+  }
+
+  /** Whether this context, or one inside it, waits for a lease. */
+  get isWaiting(): boolean {
+    return this.#waiting > 0
+  }
+
+  /** Whether this context, or one around it, has a lease out. */
+  get holdsLease(): boolean {
+    for (const context of this.#chain()) if (context.#held > 0) return true
+    return false
+  }
+
+  /** Counts one lease of this context, until the returned function is called (once). */
+  holdLease(): () => void {
+    this.#held++
+    let out = true
+    return () => {
+      if (out) this.#held--
+      out = false
+    }
+  }
+
+  /** Marks this context and all around it as waiting, until the returned function is called (once). */
+  startWaiting(): () => void {
+    const marked = [...this.#chain()]
+    for (const context of marked) context.#waiting++
+    let done = false
+    return () => {
+      if (done) return
+      done = true
+      for (const context of marked) context.#waiting--
+    }
+  }
+
+  *#chain(): Iterable<LeaseContext> {
+    yield this
+    if (this.#parent) yield* this.#parent.#chain()
+  }
+}
+
+const storage = new AsyncLocalStorage<LeaseContext>()
+
+export function currentLeaseContext(): LeaseContext | undefined {
+  return storage.getStore()
+}
+
+/** Runs `work` in a context of its own, inside the present one. */
+export function inLeaseContext<T>(work: () => T): T {
+  return storage.run(new LeaseContext(storage.getStore()), work)
+}

@@ -1,0 +1,127 @@
+import type { Statement, StatementResult, Trust } from '../connection/connection.ts'
+import type { DriverConnection } from '../connection/driver-connection.ts'
+import type { Sql } from '../connection/sql.ts'
+import { LeaseExpiredError } from '../errors.ts'
+import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { CloseReason, EventHub } from './events.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Slot } from './slot.ts'
+import { createSql } from './sql-facade.ts'
+import { type ExclusiveSource, exclusiveSource } from './sql-source.ts'
+
+export interface LeaseTerms {
+  /** Milliseconds until the connection is taken away. */
+  readonly timeoutMs: number
+  /** The cap of one answer, for statements that set none. */
+  readonly maxResultBytes: number
+}
+
+/**
+ * The sole right to one connection of one tenant, until `release()` or the lease deadline.
+ * Write `using lease = await router.lease(…)`, and it is released at the end of the block.
+ */
+export class Lease implements Disposable {
+  readonly tenant: TenantRecord
+  readonly trust: Trust
+  readonly #slot: Slot
+  readonly #scheduler: Scheduler
+  readonly #events: EventHub
+  readonly #terms: LeaseTerms
+  readonly #source: ExclusiveSource
+  readonly #timer: NodeJS.Timeout
+  readonly #aborter = new AbortController()
+  #sql: Sql | undefined
+  #isOver = false
+
+  constructor(slot: Slot, scheduler: Scheduler, events: EventHub, terms: LeaseTerms) {
+    this.tenant = slot.pool.record
+    this.trust = slot.trust
+    this.#slot = slot
+    this.#scheduler = scheduler
+    this.#events = events
+    this.#terms = terms
+    this.#source = exclusiveSource(slot.connection)
+    slot.revoke = (reason, error) => this.#end(error, reason)
+    this.#timer = setTimeout(() => this.#end(expired(this), 'expired'), terms.timeoutMs)
+  }
+
+  /** For the sql facade of the router; whoever runs statements on it has the lease to himself. */
+  get connection(): DriverConnection {
+    return this.#slot.connection
+  }
+
+  /** Aborts when the connection was taken away; the reason is the error. */
+  get signal(): AbortSignal {
+    return this.#aborter.signal
+  }
+
+  /** No statement may start any more. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** postgres.js's own `sql`, on this connection alone. */
+  get sql(): Sql {
+    this.#sql ??= createSql(this.#source, { trust: this.trust })
+    return this.#sql
+  }
+
+  /**
+   * Runs one statement; several at once run one after the other.
+   * @throws {SqlError | LeaseReleasedError | LeaseExpiredError} and what `Connection.run` throws.
+   */
+  async run(statement: Statement): Promise<StatementResult> {
+    const held = await this.#source.hold()
+    try {
+      const terms = { maxBytes: this.#terms.maxResultBytes, ...statement }
+      return await held.connection.run(
+        this.trust === 'foreign' ? { ...terms, prepare: false, multiple: false } : terms,
+      )
+    } catch (error) {
+      throw this.#aborter.signal.aborted ? this.#aborter.signal.reason : error
+    } finally {
+      held.release()
+    }
+  }
+
+  /** Asks the server to end what runs, and waits until that can hit nothing else. */
+  cancel(): Promise<void> {
+    return this.#isOver ? Promise.resolve() : this.#slot.connection.cancel()
+  }
+
+  /** Gives the connection back. Safe to call again. */
+  release(): void {
+    if (this.#isOver) return
+    const quiet = this.#close()
+    const { pool, leasedAt } = this.#slot
+    this.#events.emit('released', {
+      tenant: pool.id,
+      server: pool.server.id,
+      heldMs: performance.now() - leasedAt,
+    })
+    this.#scheduler.giveBack(this.#slot, quiet)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  #end(error: Error, reason: CloseReason): void {
+    if (this.#isOver) return
+    this.#aborter.abort(error)
+    void this.#scheduler.expire(this.#slot, this.#close(), reason)
+  }
+
+  /** Refuses further statements. Settles when the last has ended; undefined when none is under way. */
+  #close(): Promise<void> | undefined {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    const { isHeld } = this.#source
+    const quiet = this.#source.close()
+    return isHeld ? quiet : undefined
+  }
+}
+
+function expired(lease: Lease): LeaseExpiredError {
+  return new LeaseExpiredError(`a lease of tenant ${lease.tenant.id} was held past its deadline`)
+}

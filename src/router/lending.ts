@@ -1,0 +1,50 @@
+import { BatchShare } from './batch-share.ts'
+import type { Room } from './room.ts'
+import type { Slot } from './slot.ts'
+import type { TenantPool } from './tenant-pool.ts'
+import type { AcquireRequest } from './waiter.ts'
+
+/** What a lease counts while it is out, taken and given back in one place. */
+export class Lending {
+  readonly #room: Room
+  readonly #batch: BatchShare
+
+  constructor(room: Room, processLimit: number) {
+    this.#room = room
+    this.#batch = new BatchShare(processLimit)
+  }
+
+  /** Whether the request's class has room: batch leases have a share of their own. */
+  mayServe(pool: TenantPool, request: AcquireRequest): boolean {
+    return (
+      request.class === 'interactive' || this.#batch.hasRoom(pool.server.id, this.#room.serverLimit(pool))
+    )
+  }
+
+  /** The connection used last that fits the request. It is leased from here. */
+  takeIdle(pool: TenantPool, request: AcquireRequest): Slot | undefined {
+    return this.mayServe(pool, request) ? pool.takeIdle(request.trust) : undefined
+  }
+
+  begin(slot: Slot, request: AcquireRequest): Slot {
+    const endContext = request.context?.holdLease()
+    const endBatch = request.class === 'batch' ? this.#batch.take(slot.pool.server.id) : undefined
+    slot.state = 'leased'
+    slot.leasedAt = performance.now()
+    slot.context = request.context
+    slot.endLease = () => {
+      endContext?.()
+      endBatch?.()
+    }
+    slot.pool.noteUse(slot.leasedAt)
+    return slot
+  }
+
+  /** Safe to call again. */
+  end(slot: Slot): void {
+    slot.endLease?.()
+    slot.endLease = undefined
+    slot.revoke = undefined
+    slot.context = undefined
+  }
+}

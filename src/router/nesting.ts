@@ -1,0 +1,14 @@
+import type { Slot } from './slot.ts'
+
+/**
+ * Whether nothing in a full scope can come free by itself: every connection in it is out to a scoped use
+ * that itself waits for a further one. Whoever would wait here would wait until its deadline.
+ */
+export function isDeadlocked(slotsInScope: Iterable<Slot>): boolean {
+  let any = false
+  for (const slot of slotsInScope) {
+    any = true
+    if (slot.state !== 'leased' || !slot.context?.isWaiting) return false
+  }
+  return any
+}

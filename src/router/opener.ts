@@ -1,0 +1,98 @@
+import type { Trust } from '../connection/connection.ts'
+import type { DriverConnection } from '../connection/driver-connection.ts'
+import { InternalError, TenantryError } from '../errors.ts'
+import type { ServerRecord } from '../registry/server-record.ts'
+import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { Permit } from './budget.ts'
+import type { EventHub } from './events.ts'
+import type { ResolvedRouterOptions } from './options.ts'
+import { Slot } from './slot.ts'
+import type { TenantPool } from './tenant-pool.ts'
+
+/** Opens a connection and proves that it leads to the tenant's own database. */
+export type OpenConnection = (
+  record: TenantRecord,
+  server: ServerRecord,
+  options: { readonly connectTimeoutMs: number; readonly signal: AbortSignal },
+) => Promise<DriverConnection>
+
+export interface OpenerListener {
+  opened(slot: Slot): void
+  /** @param retryInMs set when the server only lacked a slot: the waiters keep waiting. */
+  failed(slot: Slot, error: Error, retryInMs: number | undefined): void
+}
+
+/** Postgres: too many connections, for the server, the role or the database. */
+const TOO_MANY_CONNECTIONS = '53300'
+const FULL_RETRY_MS = 50
+
+/** Opens connections, a bounded number at once for each server and in all. Each opening holds a permit already. */
+export class Opener {
+  readonly #options: ResolvedRouterOptions
+  readonly #open: OpenConnection
+  readonly #events: EventHub
+  readonly #listener: OpenerListener
+  readonly #opening = new Set<Slot>()
+  readonly #abort = new AbortController()
+
+  constructor(
+    options: ResolvedRouterOptions,
+    open: OpenConnection,
+    events: EventHub,
+    listener: OpenerListener,
+  ) {
+    this.#options = options
+    this.#open = open
+    this.#events = events
+    this.#listener = listener
+  }
+
+  isOpening(pool: TenantPool, trust: Trust): boolean {
+    for (const slot of this.#opening) if (slot.pool === pool && slot.trust === trust) return true
+    return false
+  }
+
+  hasRoom(pool: TenantPool): boolean {
+    if (this.#opening.size >= this.#options.maxOpening) return false
+    let onServer = 0
+    for (const slot of this.#opening) if (slot.pool.server.id === pool.server.id) onServer++
+    return onServer < this.#options.maxOpeningPerServer
+  }
+
+  /** The permit is the slot's from here; the listener hears of the outcome exactly once. */
+  open(pool: TenantPool, permit: Permit, trust: Trust): void {
+    const slot = new Slot(pool, permit, trust)
+    pool.slots.add(slot)
+    this.#opening.add(slot)
+    void this.#run(slot)
+  }
+
+  /** Aborts what is under way. */
+  close(): void {
+    this.#abort.abort()
+  }
+
+  async #run(slot: Slot): Promise<void> {
+    const { pool } = slot
+    const tenant = { tenant: pool.id, server: pool.server.id }
+    const startedAt = performance.now()
+    try {
+      const connection = await this.#open(pool.record, pool.server, {
+        connectTimeoutMs: this.#options.connectTimeoutMs,
+        signal: this.#abort.signal,
+      })
+      const now = performance.now()
+      slot.opened(connection, now + this.#options.maxConnectionLifetimeMs * (0.9 + Math.random() * 0.2))
+      this.#opening.delete(slot)
+      this.#events.emit('opened', { ...tenant, pid: connection.pid, ms: now - startedAt })
+      this.#listener.opened(slot)
+    } catch (thrown) {
+      this.#opening.delete(slot)
+      const error = thrown instanceof Error ? thrown : new InternalError(String(thrown))
+      const code = error instanceof TenantryError ? error.code : 'internal'
+      this.#events.emit('openFailed', { ...tenant, code, error })
+      const isFull = 'sqlstate' in error && error.sqlstate === TOO_MANY_CONNECTIONS
+      this.#listener.failed(slot, error, isFull ? FULL_RETRY_MS * (1 + Math.random()) : undefined)
+    }
+  }
+}

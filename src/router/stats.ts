@@ -1,0 +1,75 @@
+import type { TenantId } from '../tenant/tenant-id.ts'
+import type { ResolvedRouterOptions } from './options.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { SlotState } from './slot.ts'
+import type { TenantPool } from './tenant-pool.ts'
+
+export type ConnectionCounts = Record<SlotState, number>
+
+export interface PoolStats extends ConnectionCounts {
+  readonly tenant: TenantId
+  readonly server: string
+  readonly epoch: number
+  readonly waiting: number
+  readonly isDraining: boolean
+  /** Milliseconds since a lease began. */
+  readonly idleMs: number
+  /** Smoothed milliseconds that a lease is out. */
+  readonly serviceMs: number
+}
+
+/** A snapshot: its numbers belong to one instant. `out` is the sum of all states, and the permits out. */
+export interface RouterStats {
+  readonly connections: ConnectionCounts & { readonly limit: number; readonly out: number }
+  readonly servers: readonly (ConnectionCounts & {
+    readonly server: string
+    readonly limit: number
+    readonly out: number
+  })[]
+  readonly pools: readonly PoolStats[]
+  readonly poolsLimit: number
+  readonly waiters: number
+}
+
+export function snapshot(scheduler: Scheduler, options: ResolvedRouterOptions): RouterStats {
+  const now = performance.now()
+  const pools = [...scheduler.pools]
+  const byServer = groupByServer(pools)
+  return {
+    connections: {
+      ...countStates(pools),
+      limit: options.maxConnections,
+      out: scheduler.budget.out('process'),
+    },
+    servers: [...byServer].map(([server, members]) => ({
+      ...countStates(members),
+      server,
+      limit: members[0]?.server.budget.maxConnections ?? 0,
+      out: scheduler.budget.out('server', server),
+    })),
+    pools: pools.map((pool) => ({
+      ...countStates([pool]),
+      tenant: pool.id,
+      server: pool.server.id,
+      epoch: pool.record.epoch,
+      waiting: pool.waiters.length,
+      isDraining: pool.isDraining,
+      idleMs: now - pool.lastUsedAt,
+      serviceMs: pool.serviceMs,
+    })),
+    poolsLimit: options.maxPools,
+    waiters: scheduler.waiters,
+  }
+}
+
+function countStates(pools: readonly TenantPool[]): ConnectionCounts {
+  const counts = { opening: 0, idle: 0, leased: 0, cleaning: 0, closing: 0, quarantined: 0 }
+  for (const pool of pools) for (const slot of pool.slots) counts[slot.state]++
+  return counts
+}
+
+function groupByServer(pools: readonly TenantPool[]): Map<string, TenantPool[]> {
+  const groups = new Map<string, TenantPool[]>()
+  for (const pool of pools) groups.set(pool.server.id, [...(groups.get(pool.server.id) ?? []), pool])
+  return groups
+}

@@ -1,0 +1,66 @@
+import type { Trust } from '../connection/connection.ts'
+import type { TenantPool } from './tenant-pool.ts'
+import type { Waiter } from './waiter.ts'
+
+/** All who wait, in the queues of their pools. Invariant: `size` is the sum of those queues. */
+export class WaitingLine {
+  readonly #pools = new Set<TenantPool>()
+  readonly #onEmpty: (pool: TenantPool) => void
+  #size = 0
+
+  /** @param onEmpty called when the last waiter of a pool has left. */
+  constructor(onEmpty: (pool: TenantPool) => void) {
+    this.#onEmpty = onEmpty
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Pools with waiters, in no order. */
+  get pools(): ReadonlySet<TenantPool> {
+    return this.#pools
+  }
+
+  /** Pools whose first waiter holds leases already come first, else the one that waits longest. */
+  inOrder(): TenantPool[] {
+    return [...this.#pools].sort((a, b) => {
+      const x = a.waiters[0]
+      const y = b.waiters[0]
+      if (!x || !y) return 0
+      return Number(y.isNested) - Number(x.isNested) || x.arrivedAt - y.arrivedAt
+    })
+  }
+
+  join(pool: TenantPool, waiter: Waiter): void {
+    pool.enqueue(waiter)
+    this.#pools.add(pool)
+    this.#size++
+  }
+
+  /** Does nothing for one who has left already. */
+  leave(pool: TenantPool, waiter: Waiter): void {
+    if (!pool.dequeue(waiter)) return
+    this.#size--
+    if (pool.waiters.length > 0) return
+    this.#pools.delete(pool)
+    this.#onEmpty(pool)
+  }
+
+  /** Moves all waiters of one pool to another, in their order. */
+  move(from: TenantPool, to: TenantPool): void {
+    for (const waiter of from.waiters.slice()) {
+      this.leave(from, waiter)
+      this.join(to, waiter)
+    }
+  }
+
+  /** Ends the wait of all in a pool, or of those of one trust class. */
+  refuse(pool: TenantPool, error: Error, trust?: Trust): void {
+    for (const waiter of pool.waiters.slice()) {
+      if (trust !== undefined && waiter.request.trust !== trust) continue
+      this.leave(pool, waiter)
+      waiter.reject(error)
+    }
+  }
+}

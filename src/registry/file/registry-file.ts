@@ -20,7 +20,8 @@ export class RegistryFile {
   readonly #maxChanges: number
   #seen: Seen
   #fault: { readonly error: Error; readonly fingerprint: string } | undefined
-  #refreshing: Promise<void> | undefined
+  #looking: Promise<void> | undefined
+  #lookingNext: Promise<void> | undefined
   /** The last of our own updates: they queue here, so that one process takes turns with itself in order. */
   #updating: Promise<unknown> = Promise.resolve()
 
@@ -62,10 +63,15 @@ export class RegistryFile {
    * @throws {RegistryUnavailableError} when it cannot be read.
    */
   refresh(): Promise<void> {
-    this.#refreshing ??= this.#look().finally(() => {
-      this.#refreshing = undefined
-    })
-    return this.#refreshing
+    if (this.#looking === undefined) return this.#startLook()
+    // The look under way may have begun before what the caller wants to see: a further one serves all who wait.
+    this.#lookingNext ??= this.#looking
+      .catch(() => {})
+      .then(() => {
+        this.#lookingNext = undefined
+        return this.#startLook()
+      })
+    return this.#lookingNext
   }
 
   /**
@@ -86,7 +92,16 @@ export class RegistryFile {
   /** Resolves when no update of ours is under way. */
   async settled(): Promise<void> {
     await this.#updating
-    await this.#refreshing?.catch(() => {})
+    await this.#lookingNext?.catch(() => {})
+    await this.#looking?.catch(() => {})
+  }
+
+  #startLook(): Promise<void> {
+    const look = this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    this.#looking = look
+    return look
   }
 
   async #look(): Promise<void> {

@@ -311,8 +311,14 @@ export class OutcomeUnknownError extends TenantryError {
 /** Connecting was refused, timed out, or the server is starting, stopping or full. */
 export class ServerUnavailableError extends TenantryError {
   readonly code = 'server_unavailable'
+  /** Where the server answered at all. */
+  readonly sqlstate: string | undefined
   readonly publicDetail = "The tenant's database server cannot be reached. Retry shortly."
   override readonly retryAfterSeconds = 2
+  constructor(message: string, options?: ErrorOptions & { readonly sqlstate?: string }) {
+    super(message, options)
+    this.sqlstate = options?.sqlstate
+  }
 }
 
 /** A route names a server that the registry does not hold. */
@@ -331,6 +337,12 @@ export class TlsFailedError extends TenantryError {
 export class LoginFailedError extends TenantryError {
   readonly code = 'login_failed'
   readonly publicDetail = "The tenant's database refused the login."
+  /** Undefined where it was us who refused how the server wanted the password. */
+  readonly sqlstate: string | undefined
+  constructor(message: string, options?: ErrorOptions & { readonly sqlstate?: string }) {
+    super(message, options)
+    this.sqlstate = options?.sqlstate
+  }
 }
 
 /** The database at the end of the route belongs to another tenant, or was moved away. Nothing is served (design rule 9). */

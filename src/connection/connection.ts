@@ -95,8 +95,11 @@ export interface Connection {
    */
   run(statement: Statement): Promise<StatementResult>
 
-  /** Asks the server to end the running statement and waits until the cancel socket has closed. Idle: does nothing. */
-  cancel(): Promise<void>
+  /**
+   * Asks the server to end the running statement and waits until the cancel socket has closed. Idle: does
+   * nothing. The statement rejects with `reason` where one is given. Never rejects.
+   */
+  cancel(reason?: Error): Promise<void>
 
   /**
    * Leaves nothing of the last user, or throws, and then the connection must be closed. Ends an open

@@ -1,0 +1,76 @@
+import type { Socket } from 'node:net'
+
+/**
+ * What the driver holds in place of the socket: the few methods that it calls, and no event but data. It
+ * never hears of 'error' or 'close', since its own handling of them reconnects, hangs, or throws outside
+ * every promise (postgres.js 3.4.9); the connection settles its statements itself. Writes after the end go
+ * nowhere.
+ */
+export class DriverSocket {
+  /** Called when the driver gives the socket up: the server's SCRAM signature was wrong. */
+  readonly #onDestroy: () => void
+  #socket: Socket | undefined
+  /** Written before the socket was there: the startup packet. */
+  #held: Buffer[] | undefined = []
+  #onData: ((chunk: Buffer) => void) | undefined
+  #onDrain: (() => void) | undefined
+  /** Rises with every write, so that a statement can know whether anything of it was sent. */
+  writes = 0
+
+  constructor(onDestroy: () => void) {
+    this.#onDestroy = onDestroy
+  }
+
+  /** Sends what was held, and everything from now on. */
+  attach(socket: Socket): void {
+    this.#socket = socket
+    for (const chunk of this.#held ?? []) socket.write(chunk)
+    this.#held = undefined
+  }
+
+  /** From now on writes go nowhere. */
+  detach(): void {
+    this.#socket = undefined
+  }
+
+  /** Hands bytes of the server to the driver, which has dealt with them when this returns. */
+  deliver(chunk: Buffer): void {
+    this.#onData?.(chunk)
+  }
+
+  drained(): void {
+    this.#onDrain?.()
+  }
+
+  on(event: string, listener: (chunk: Buffer) => void): this {
+    if (event === 'data') this.#onData = listener
+    // Parse boundary: this listener takes no argument.
+    if (event === 'drain') this.#onDrain = listener as () => void
+    return this
+  }
+
+  write(chunk: Buffer, done?: (error?: Error | null) => void): boolean {
+    this.writes++
+    if (this.#held) {
+      this.#held.push(chunk)
+      return true
+    }
+    if (!this.#socket) {
+      if (done) setImmediate(done, new Error('the connection has ended'))
+      return false
+    }
+    return this.#socket.write(chunk, done)
+  }
+
+  pause(): void {
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#socket?.resume()
+  }
+
+  destroy(): void {
+    this.#onDestroy()
+  }
+}

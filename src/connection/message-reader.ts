@@ -1,0 +1,71 @@
+/** The first byte of each message from the server that something of ours looks at. */
+export const Message = {
+  authentication: 0x52, // R
+  backendKeyData: 0x4b, // K
+  readyForQuery: 0x5a, // Z
+  errorResponse: 0x45, // E
+  dataRow: 0x44, // D
+  copyData: 0x64, // d
+  commandComplete: 0x43, // C
+  portalSuspended: 0x73, // s
+} as const
+
+export interface MessageVisitor {
+  /**
+   * At a message's header, before its body has come. True keeps the body for `message`.
+   * @param length of the body in bytes.
+   */
+  header(type: number, length: number): boolean
+  message(type: number, body: Buffer): void
+}
+
+/**
+ * Follows the server's side of the protocol over chunks of any size, beside the driver: it finds where
+ * messages begin and keeps the bodies that are asked for. It holds no more than those.
+ */
+export class MessageReader {
+  readonly #header = Buffer.alloc(5)
+  #headerBytes = 0
+  /** Bytes of the current body that have not come. */
+  #left = 0
+  #type = 0
+  #kept: Buffer[] | undefined
+
+  /** @throws {RangeError} at a length that no message can have. */
+  read(chunk: Buffer, visitor: MessageVisitor): void {
+    let at = 0
+    while (at < chunk.length) {
+      if (this.#left > 0) {
+        const taken = Math.min(this.#left, chunk.length - at)
+        this.#kept?.push(chunk.subarray(at, at + taken))
+        at += taken
+        this.#left -= taken
+        if (this.#left === 0) this.#end(visitor)
+      } else if (this.#headerBytes === 0 && chunk.length - at >= 5) {
+        this.#begin(chunk, at, visitor)
+        at += 5
+      } else {
+        this.#header[this.#headerBytes++] = chunk[at++] ?? 0
+        if (this.#headerBytes < 5) continue
+        this.#headerBytes = 0
+        this.#begin(this.#header, 0, visitor)
+      }
+    }
+  }
+
+  #begin(bytes: Buffer, at: number, visitor: MessageVisitor): void {
+    this.#type = bytes[at] ?? 0
+    const length = bytes.readUInt32BE(at + 1)
+    if (length < 4) throw new RangeError(`a message of length ${length}`)
+    this.#left = length - 4
+    this.#kept = visitor.header(this.#type, this.#left) ? [] : undefined
+    if (this.#left === 0) this.#end(visitor)
+  }
+
+  #end(visitor: MessageVisitor): void {
+    const kept = this.#kept
+    if (kept === undefined) return
+    this.#kept = undefined
+    visitor.message(this.#type, kept.length === 1 && kept[0] ? kept[0] : Buffer.concat(kept))
+  }
+}

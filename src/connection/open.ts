@@ -1,0 +1,41 @@
+import { CancelledError, ServerUnavailableError } from '../errors.ts'
+import type { ConnectionTarget } from './connection.ts'
+import { DriverConnection } from './driver-connection.ts'
+import { logIn } from './login.ts'
+import { nameOf } from './socket-step.ts'
+
+export interface OpenOptions {
+  /** Milliseconds for TCP, TLS and login together. */
+  readonly connectTimeoutMs: number
+  readonly signal?: AbortSignal
+  /** Hears of NOTIFY on the channels that this connection listens to. */
+  readonly onNotification?: (channel: string, payload: string) => void
+}
+
+/**
+ * Opens one backend. What fails leaves nothing open.
+ * @throws {ServerUnavailableError} when the server cannot be reached in time, or cannot take anyone;
+ * {TlsFailedError} before the password was sent; {LoginFailedError}; {CancelledError} by the signal.
+ */
+export async function openConnection(
+  target: ConnectionTarget,
+  options: OpenOptions,
+): Promise<DriverConnection> {
+  const attempt = new AbortController()
+  const { connectTimeoutMs, signal, onNotification } = options
+  const timer = setTimeout(
+    () =>
+      attempt.abort(new ServerUnavailableError(`${nameOf(target)}: no connection in ${connectTimeoutMs} ms`)),
+    connectTimeoutMs,
+  )
+  const onAbort = () =>
+    attempt.abort(new CancelledError('aborted while connecting', { cause: signal?.reason }))
+  signal?.addEventListener('abort', onAbort)
+  if (signal?.aborted) onAbort()
+  try {
+    return new DriverConnection(await logIn(target, attempt.signal, onNotification), target)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}

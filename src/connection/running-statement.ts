@@ -1,0 +1,148 @@
+import { Readable, Stream } from 'node:stream'
+import { ResultTooLargeError, UnsupportedError } from '../errors.ts'
+import { PostgresError } from './driver.ts'
+import type { DriverQuery } from './driver-query.ts'
+import { Message } from './message-reader.ts'
+
+/** What may still come after a cancel for too many bytes, before the socket is destroyed. */
+const GRACE_BYTES = 4_194_304
+const QUERY_CANCELED = '57014'
+
+export interface StatementHost {
+  /** Asks the server to end the statement; the rest of its answer is still read. */
+  cancel(): void
+  /** Ends the connection under the statement. */
+  destroy(cause: Error): void
+}
+
+type Outcome = { readonly value: unknown } | { readonly error: unknown }
+
+/**
+ * One statement between its sending and its ReadyForQuery. The driver settles queries early (a parser that
+ * throws), twice (COPY, describe) or not at all (the socket ended); here each ends once, when the server is
+ * ready for the next.
+ */
+export class RunningStatement {
+  readonly query: DriverQuery
+  readonly ended: Promise<unknown>
+  /** The server is ready for the next statement, by its own word. */
+  isReady = false
+  readonly #host: StatementHost
+  readonly #maxBytes: number
+  /** Bytes of the answer since its reader last took a batch. */
+  #bytes = 0
+  #outcome: Outcome | undefined
+  /** Our own reason why the statement ends; it goes before the server's. */
+  #verdict: Error | undefined
+  /** Goes before the server's word that the statement was cancelled. */
+  #cancelReason: Error | undefined
+  #stream: Stream | undefined
+  #resolve: (value: unknown) => void = () => {}
+  #reject: (error: unknown) => void = () => {}
+
+  /** @param onStream takes the stream of a COPY; without it COPY is refused. */
+  constructor(
+    query: DriverQuery,
+    maxBytes: number,
+    host: StatementHost,
+    onStream?: (stream: unknown) => void,
+  ) {
+    this.query = query
+    this.#maxBytes = maxBytes
+    this.#host = host
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    query.resolve = (value) => {
+      if (value instanceof Stream) this.#takeStream(value, onStream)
+      else this.#outcome ??= { value }
+    }
+    query.reject = (error) => this.#takeError(error)
+  }
+
+  get hasOutcome(): boolean {
+    return this.#outcome !== undefined
+  }
+
+  /** The server, or the driver on its own, rejected it. */
+  get isRejected(): boolean {
+    return this.#outcome !== undefined && 'error' in this.#outcome
+  }
+
+  /** Counts what came from the socket. COPY and `forEach` hand each row on at once, so nothing adds up there. */
+  count(bytes: number): void {
+    if (this.query.forEachFn || this.#stream) return
+    this.#bytes += bytes
+    if (this.#bytes <= this.#maxBytes) return
+    if (this.#verdict === undefined) {
+      this.#verdict = this.#tooLarge()
+      this.#host.cancel()
+    } else if (this.#bytes > this.#maxBytes + GRACE_BYTES) this.#host.destroy(this.#verdict)
+  }
+
+  /** Before the body of a message has come: one value alone may be past the cap, and would be held whole. */
+  header(type: number, length: number): void {
+    if (type === Message.portalSuspended) this.#bytes = 0
+    if (length <= this.#maxBytes) return
+    this.#verdict ??= this.#tooLarge()
+    this.#host.destroy(this.#verdict)
+  }
+
+  /** The server is ready, and the driver has seen it. */
+  complete(): void {
+    if (this.#verdict) this.#reject(this.#verdict)
+    else if (this.#outcome && 'value' in this.#outcome) this.#resolve(this.#outcome.value)
+    else this.#reject(this.#cancelled(this.#outcome?.error) ?? this.#outcome?.error)
+  }
+
+  /** The connection has ended under it. */
+  fail(error: Error): void {
+    this.#reject(this.#verdict ?? error)
+    destroyStream(this.#stream, error)
+  }
+
+  /** It is being cancelled. A COPY that waits for its user's bytes hears nothing of that from the server. */
+  cancel(reason: Error | undefined): void {
+    this.#cancelReason ??= reason
+    destroyStream(this.#stream, reason ?? new Error('the statement was cancelled'))
+  }
+
+  #cancelled(error: unknown): Error | undefined {
+    return error instanceof PostgresError && error.code === QUERY_CANCELED ? this.#cancelReason : undefined
+  }
+
+  #tooLarge(): ResultTooLargeError {
+    return new ResultTooLargeError(`an answer of more than ${this.#maxBytes} bytes`)
+  }
+
+  #takeError(error: unknown): void {
+    this.#outcome ??= { error }
+    // The driver sends a Sync for each row of a cursor that its parsers cannot read, and each has an answer.
+    if (this.query.cursorFn && !this.isReady && !(error instanceof PostgresError))
+      this.#host.destroy(new Error('a row of a cursor could not be read'))
+  }
+
+  #takeStream(stream: Stream, onStream: ((stream: unknown) => void) | undefined): void {
+    this.#stream = stream
+    // The stream's user hears of errors through the stream; one who does not listen must not end the process.
+    stream.on('error', () => {})
+    if (this.query.streaming && onStream) {
+      // Left early, the rest of the answer would never be read.
+      stream.once('close', () => {
+        if (stream instanceof Readable && !stream.readableEnded)
+          this.#host.destroy(new Error('the stream of a COPY was left before its end'))
+      })
+      return onStream(stream)
+    }
+    this.#verdict = new UnsupportedError(
+      'COPY FROM STDIN or TO STDOUT in a plain statement',
+      'use .writable() or .readable() of a postgres.js query, or INSERT and SELECT',
+    )
+    this.#host.destroy(this.#verdict)
+  }
+}
+
+function destroyStream(stream: Stream | undefined, error: Error): void {
+  if (stream && 'destroy' in stream && typeof stream.destroy === 'function') stream.destroy(error)
+}

@@ -1,0 +1,34 @@
+import { connect, type Socket } from 'node:net'
+import type { ConnectionTarget } from './connection.ts'
+import { socketStep, unavailable } from './socket-step.ts'
+import { startTls } from './tls.ts'
+
+const KEEP_ALIVE_DELAY_MS = 60_000
+
+/**
+ * TCP or a Unix socket, then TLS as the target says; the caller owns the socket, which has an 'error'
+ * listener and reads nothing yet.
+ * @throws {ServerUnavailableError | TlsFailedError} or the signal's reason, and then nothing is left open.
+ */
+export async function openSocket(target: ConnectionTarget, signal: AbortSignal): Promise<Socket> {
+  const plain = await openPlain(target, signal)
+  return target.tls.mode === 'disable' ? plain : startTls(plain, target, signal)
+}
+
+function openPlain(target: ConnectionTarget, signal: AbortSignal): Promise<Socket> {
+  signal.throwIfAborted()
+  const socket = target.host.startsWith('/')
+    ? connect({ path: `${target.host}/.s.PGSQL.${target.port}` })
+    : connect({
+        host: target.host,
+        port: target.port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+      })
+  // For good: an error between two steps must not end the process.
+  socket.on('error', () => {})
+  return socketStep<Socket>(socket, signal, unavailable(target, 'cannot be reached'), (done) => {
+    socket.once('connect', () => done(socket))
+  })
+}

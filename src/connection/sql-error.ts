@@ -1,0 +1,101 @@
+import {
+  CancelledError,
+  InternalError,
+  InvalidRequestError,
+  LoginFailedError,
+  ServerUnavailableError,
+  SqlError,
+  type SqlErrorFields,
+  StatementTimeoutError,
+  TenantryError,
+} from '../errors.ts'
+import { PostgresError } from './driver.ts'
+
+/** What an ErrorResponse says, as far as we decide by it. */
+export interface ServerError {
+  readonly severity: string
+  readonly sqlstate: string
+  readonly message: string
+}
+
+/** @param body of an ErrorResponse message */
+export function readServerError(body: Buffer): ServerError {
+  const fields = new Map<string, string>()
+  for (const part of body.toString('utf8').split('\0')) if (part) fields.set(part.charAt(0), part.slice(1))
+  return {
+    severity: fields.get('V') ?? fields.get('S') ?? 'ERROR',
+    sqlstate: fields.get('C') ?? 'XX000',
+    message: fields.get('M') ?? 'no message',
+  }
+}
+
+/** SQLSTATE classes that say the server cannot, not that it will not: 08, 53 (full), 57 (starting, stopping), 58, XX. */
+const UNAVAILABLE = /^(08|53|57|58|XX)/
+
+/** The server's answer to a login, as an error of ours. */
+export function loginError(error: ServerError, where: string): LoginFailedError | ServerUnavailableError {
+  const message = `${where}: ${error.sqlstate}: ${error.message}`
+  return UNAVAILABLE.test(error.sqlstate)
+    ? new ServerUnavailableError(message, { sqlstate: error.sqlstate })
+    : new LoginFailedError(message, { sqlstate: error.sqlstate })
+}
+
+/** What the driver rejected a statement with, as an error of ours. Parameters and arguments do not travel on. */
+export function statementError(error: unknown): TenantryError {
+  if (error instanceof TenantryError) return error
+  if (error instanceof PostgresError) return sqlError(error)
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'UNDEFINED_VALUE') return new InvalidRequestError('A parameter is undefined.')
+  if (code === 'MAX_PARAMETERS_EXCEEDED')
+    return new InvalidRequestError('A statement takes 65,533 parameters at most.')
+  return new InternalError('the driver rejected a statement', { cause: scrubbed(error) })
+}
+
+/** The same for a statement that we cancelled: 57014 is the caller's own wish then. */
+export function cancelledError(error: unknown): TenantryError {
+  return error instanceof PostgresError && error.code === '57014'
+    ? new CancelledError('the statement was cancelled')
+    : statementError(error)
+}
+
+/** 57014 that nobody here asked for is the server's own time limit; an operator's cancel says "user request". */
+function sqlError(error: InstanceType<typeof PostgresError>): TenantryError {
+  if (error.code === '57014' && !error.message.includes('user request'))
+    return new StatementTimeoutError(`57014: ${error.message}`)
+  return new SqlError(sqlErrorFields(error))
+}
+
+function sqlErrorFields(error: InstanceType<typeof PostgresError>): SqlErrorFields {
+  const text = (name: string): string | undefined => {
+    const value: unknown = Reflect.get(error, name)
+    return typeof value === 'string' ? value : undefined
+  }
+  const optional = {
+    severity: text('severity'),
+    detail: text('detail'),
+    hint: text('hint'),
+    position: text('position'),
+    where: text('where'),
+    schema: text('schema_name'),
+    table: text('table_name'),
+    column: text('column_name'),
+    dataType: text('data type_name'),
+    constraint: text('constraint_name'),
+  }
+  const present = Object.entries(optional).filter(([, value]) => value !== undefined)
+  return { message: error.message, code: text('code') ?? 'XX000', ...Object.fromEntries(present) }
+}
+
+/** The driver hangs these on every error, and no later hand can take them off the same object. */
+const SECRET_PROPERTIES = ['parameters', 'args', 'types']
+
+/** The same error, of the same class, without the statement's values. */
+export function scrubbed(error: unknown): unknown {
+  if (!(error instanceof Error) || !SECRET_PROPERTIES.some((name) => name in error)) return error
+  const clean = new Error(error.message)
+  Object.setPrototypeOf(clean, Object.getPrototypeOf(error))
+  const kept = Object.entries(Object.getOwnPropertyDescriptors(error)).filter(
+    ([name]) => !SECRET_PROPERTIES.includes(name),
+  )
+  return Object.defineProperties(clean, Object.fromEntries(kept))
+}

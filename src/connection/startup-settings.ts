@@ -1,0 +1,43 @@
+import { InvalidRequestError } from '../errors.ts'
+import type { ConnectionTarget } from './connection.ts'
+
+/**
+ * What our types and our reading of them rest on, and a role could have altered for itself
+ * (`ALTER ROLE … SET DateStyle`): the startup packet wins over that.
+ */
+const PINNED: Readonly<Record<string, string>> = {
+  client_encoding: 'UTF8',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  standard_conforming_strings: 'on',
+}
+
+/** May be set otherwise by the target. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  application_name: 'tenantry',
+  TimeZone: 'UTC',
+  /** A backend whose client is gone notices within this time; Postgres 14 and later, where the platform can. */
+  client_connection_check_interval: '500',
+}
+
+/** Keys of the startup packet that are no settings: they would change who logs in, and where. */
+const RESERVED = ['user', 'database', 'replication', 'options']
+
+/**
+ * The settings of the startup packet. Names are compared as Postgres does, without case.
+ * @throws {InvalidRequestError} for a setting that may not be given, or a NUL byte, which would end a field.
+ */
+export function startupSettings(target: ConnectionTarget): Record<string, string> {
+  const given = Object.entries(target.settings ?? {})
+  const fixed = new Set([...RESERVED, ...Object.keys(PINNED)].map((name) => name.toLowerCase()))
+  const refused = given.find(([name]) => fixed.has(name.toLowerCase()))
+  if (refused) throw new InvalidRequestError(`The session setting ${refused[0]} may not be given.`)
+  const overridden = new Set(given.map(([name]) => name.toLowerCase()))
+  const defaults = Object.entries(DEFAULTS).filter(([name]) => !overridden.has(name.toLowerCase()))
+  const settings = [...Object.entries(PINNED), ...defaults, ...given]
+  if ([target.user, target.database, ...settings.flat()].some((text) => text.includes('\0')))
+    throw new InvalidRequestError('A role, database or session setting holds a NUL byte.')
+  return Object.fromEntries(settings)
+}

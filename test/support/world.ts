@@ -1,0 +1,272 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { Directory } from '../../src/registry/directory.ts'
+import { FileRegistry } from '../../src/registry/file/file-registry.ts'
+import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
+import type { Put, Registry } from '../../src/registry/registry.ts'
+import { tenantPasswordBinding } from '../../src/registry/route.ts'
+import { Sealer } from '../../src/registry/sealing.ts'
+import { RouterOptions } from '../../src/router/options.ts'
+import { RouteOpener } from '../../src/router/route-opener.ts'
+import { type LeaseOptions, TenantRouter } from '../../src/router/tenant-router.ts'
+import { Secret } from '../../src/secret.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
+import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
+import { type PostgresServer, sharedPostgres } from './postgres.ts'
+
+const SERVER_ID = 'main'
+
+export interface WorldOptions extends RouterOptions {
+  /** Default: the Postgres 18 that the run shares. */
+  readonly server?: PostgresServer
+  /** Where the router reaches it, as through a fault proxy. Default: directly. */
+  readonly address?: { readonly host: string; readonly port: number }
+  /** Connections of all tenants together on the server. */
+  readonly serverBudget?: number
+  readonly limits?: Partial<TenantRecord['limits']>
+}
+
+/** A tenant's database and the isolated role that reaches it; the names are random. */
+export interface TenantPlace {
+  readonly database: string
+  readonly role: string
+  readonly password: string
+}
+
+/**
+ * A router over a file registry, and a real database for each tenant with 20 rows of its own:
+ * `notes(id int, tenant text, body text)`. Databases are dropped without FORCE at the end, so a session that
+ * anyone leaked fails the test.
+ */
+export class World implements AsyncDisposable {
+  readonly server: PostgresServer
+  readonly registry: Registry
+  readonly directory: Directory
+  readonly router: TenantRouter
+  readonly places: ReadonlyMap<string, TenantPlace>
+  readonly #folder: string
+
+  constructor(
+    folder: string,
+    server: PostgresServer,
+    registry: Registry,
+    places: ReadonlyMap<string, TenantPlace>,
+    router: (directory: Directory) => TenantRouter,
+  ) {
+    this.#folder = folder
+    this.server = server
+    this.registry = registry
+    this.places = places
+    this.directory = new Directory(registry)
+    this.router = router(this.directory)
+  }
+
+  lease(tenant: string, options: LeaseOptions = {}) {
+    return this.router.lease(tenant, options)
+  }
+
+  placeOf(tenant: string): TenantPlace {
+    const place = this.places.get(tenant)
+    if (!place) throw new Error(`there is no tenant ${tenant} in this world`)
+    return place
+  }
+
+  /** As the server counts them, not as we do. */
+  sessionsOf(tenant: string): Promise<number> {
+    return this.server.sessionsOf(this.placeOf(tenant).database)
+  }
+
+  /** Sessions of all tenants of this world. */
+  async sessions(): Promise<number> {
+    const names = [...this.places.values()].map(({ database }) => database)
+    const [row] = await this.server.query<{ count: number }>(
+      'select count(*)::int as count from pg_stat_activity where datname = any($1)',
+      [names],
+    )
+    return row?.count ?? 0
+  }
+
+  /** In the tenant's database, as superuser. */
+  execute(tenant: string, text: string): Promise<void> {
+    return this.server.execute(text, this.placeOf(tenant).database)
+  }
+
+  /** Commits a changed record; resolves before anyone has heard of it. */
+  async change(tenant: string, change: (record: TenantRecord) => TenantRecord): Promise<void> {
+    const entry = await this.registry.find('tenant', tenant)
+    if (!entry) throw new Error(`there is no tenant ${tenant} in the registry`)
+    await this.registry.commit(
+      { puts: [{ kind: 'tenant', id: tenant, record: change(entry.record) }], audit: audit(tenant) },
+      [{ kind: 'tenant', id: tenant, revision: entry.revision }],
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.router.close()
+    await this.directory.close()
+    await this.registry.close()
+    for (const { database, role } of this.places.values()) {
+      await this.server.dropDatabase(database)
+      await this.server.dropRole(role)
+    }
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+export async function startWorld(tenants: readonly string[], options: WorldOptions = {}): Promise<World> {
+  const {
+    server = sharedPostgres(),
+    address = server,
+    serverBudget = 100,
+    limits,
+    ...routerOptions
+  } = options
+  const folder = await mkdtemp(join(tmpdir(), 'tenantry-world-'))
+  const registry = await FileRegistry.open(join(folder, 'registry.yaml'))
+  const sealer = new Sealer(MasterKeys.fromText(generateMasterKey()))
+  const resolved = RouterOptions.parse(routerOptions)
+  const places = new Map<string, TenantPlace>()
+  const template = await makeTemplate(server)
+  try {
+    await putServer(registry, address, serverBudget)
+    for (const tenant of tenants) {
+      const place = await makePlace(server, tenant, template)
+      places.set(tenant, place)
+      await putTenant(registry, await recordOf(server, registry, sealer, tenant, place, limits))
+    }
+  } finally {
+    await server.dropDatabase(template)
+  }
+  const opener = new RouteOpener(sealer, registry.id, resolved)
+  const backends = {
+    open: opener.open.bind(opener),
+    confirmGone: opener.confirmGone.bind(opener),
+  }
+  return new World(
+    folder,
+    server,
+    registry,
+    places,
+    (directory) => new TenantRouter(directory, backends, routerOptions),
+  )
+}
+
+async function makeTemplate(server: PostgresServer): Promise<string> {
+  const name = randomName('template')
+  await server.createDatabase(name)
+  await server.execute(
+    'create table notes (id int primary key, tenant text not null, body text not null)',
+    name,
+  )
+  return name
+}
+
+async function makePlace(server: PostgresServer, tenant: string, template: string): Promise<TenantPlace> {
+  const [database, role, password] = [randomName('db'), randomName('role'), randomBytes(16).toString('hex')]
+  await server.createRole(role, password)
+  await server.createDatabase(database, { template })
+  await server.execute(
+    `revoke connect, temporary on database ${database} from public;
+     grant connect, temporary on database ${database} to ${role};
+     grant usage, create on schema public to ${role};
+     grant select, insert, update, delete, truncate on notes to ${role};
+     insert into notes select n, ${pg.escapeLiteral(tenant)}, repeat(${pg.escapeLiteral(`${tenant} `)}, n)
+       from generate_series(1, 20) n`,
+    database,
+  )
+  return { database, role, password }
+}
+
+async function recordOf(
+  server: PostgresServer,
+  registry: Registry,
+  sealer: Sealer,
+  tenant: string,
+  place: TenantPlace,
+  limits: Partial<TenantRecord['limits']> = {},
+): Promise<TenantRecord> {
+  const id = parseTenantId(tenant)
+  const generation = await registry.nextGeneration()
+  const [pin] = await server.query<{ identifier: string; oid: number }>(
+    `select system_identifier::text as identifier, oid::int as oid
+     from pg_control_system(), pg_database where datname = current_database()`,
+    [],
+    place.database,
+  )
+  const binding = tenantPasswordBinding(registry.id, { id, generation })
+  const now = new Date().toISOString()
+  return {
+    id,
+    generation,
+    epoch: 1,
+    status: 'active',
+    statusReason: null,
+    origin: 'registered',
+    route: {
+      server: SERVER_ID,
+      database: place.database,
+      role: place.role,
+      password: sealer.seal(new Secret(place.password), binding),
+      slot: null,
+      readOnly: null,
+    },
+    identity: {
+      kind: 'pin',
+      systemIdentifier: pin?.identifier ?? null,
+      serverAddress: null,
+      databaseOid: pin?.oid ?? 0,
+      databaseName: place.database,
+      shared: false,
+    },
+    isolation: { isolated: true, findings: [], checkedAt: now },
+    limits: { weight: 1, ...limits },
+    labels: {},
+    schemaVersion: null,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+async function putServer(
+  registry: Registry,
+  { host, port }: { host: string; port: number },
+  maxConnections: number,
+): Promise<void> {
+  const now = new Date().toISOString()
+  const put: Put = {
+    kind: 'server',
+    id: SERVER_ID,
+    record: {
+      id: SERVER_ID,
+      endpoints: [{ role: 'primary', host, port }],
+      tls: { mode: 'disable', ca: null, serverName: null, clientCert: null },
+      via: 'direct',
+      admin: null,
+      passwordProvider: null,
+      budget: { maxConnections, headroom: 3 },
+      labels: {},
+      createdAt: now,
+      updatedAt: now,
+    },
+  }
+  await registry.commit({ puts: [put], audit: audit(SERVER_ID) }, [
+    { kind: 'server', id: SERVER_ID, revision: 0 },
+  ])
+}
+
+async function putTenant(registry: Registry, record: TenantRecord): Promise<void> {
+  await registry.commit({ puts: [{ kind: 'tenant', id: record.id, record }], audit: audit(record.id) }, [
+    { kind: 'tenant', id: record.id, revision: 0 },
+  ])
+}
+
+function audit(target: string) {
+  return { actor: 'test', action: 'test', target, at: new Date().toISOString(), detail: {} }
+}
+
+function randomName(kind: string): string {
+  return `t_${kind}_${randomUUID().replaceAll('-', '')}`
+}

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { parseDsn } from '../connection/dsn.ts'
 import { openConnection } from '../connection/open.ts'
-import { InvalidRequestError } from '../errors.ts'
+import { PreconditionFailedError } from '../errors.ts'
 import { MAX_TENANTS, targetFromFile, targetFromService } from '../load/find-target.ts'
 import { LoadOptions } from '../load/load-options.ts'
 import { isClean, reportLines } from '../load/load-report.ts'
@@ -69,8 +69,8 @@ export function addLoad(parent: Command, cli: CommandLine): void {
 }
 
 async function load(cli: CommandLine, command: Command): Promise<void> {
-  const options = read(Options, command.opts())
-  const loadOptions = read(LoadFlags, command.opts())
+  const options = Options.parse(command.opts())
+  const loadOptions = LoadFlags.parse(command.opts())
   const { target, plane } = options.targets
     ? await targetFromFile(options.targets)
     : await targetFromService(options.service, options.tenants, options.create)
@@ -82,7 +82,7 @@ async function load(cli: CommandLine, command: Command): Promise<void> {
     const onlookers = { ...(server && { server }), ...(plane && { plane }) }
     const report = await measureLoad(target, loadOptions, onlookers, interrupt.signal)
     answer(cli, command, report, reportLines(report))
-    if (!isClean(report)) process.exitCode = 1
+    if (!isClean(report)) throw new PreconditionFailedError('Not every request had its right answer.')
   } finally {
     process.removeListener('SIGINT', onInterrupt)
     await server?.close()
@@ -95,11 +95,4 @@ async function openAdmin(cli: CommandLine, { postgres, postgresFile }: Options) 
   return dsn === undefined
     ? undefined
     : openConnection(parseDsn(dsn), { connectTimeoutMs: CONNECT_TIMEOUT_MS })
-}
-
-/** @throws {InvalidRequestError} naming each option that is wrong and what is allowed. */
-function read<T>(schema: z.ZodType<T>, options: unknown): T {
-  const parsed = schema.safeParse(options)
-  if (parsed.success) return parsed.data
-  throw new InvalidRequestError(z.prettifyError(parsed.error))
 }

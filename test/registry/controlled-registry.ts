@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto'
+import { RegistryUnavailableError, UnsupportedError } from '../../src/errors.ts'
+import { batchAfter, parsePosition } from '../../src/registry/change-log.ts'
+import type { Change, ChangeBatch, Entry, Kind, Put, Registry } from '../../src/registry/registry.ts'
+import { Wakeup } from '../../src/registry/wakeup.ts'
+
+/**
+ * A registry in memory whose faults happen when a test says so, for what no real one does on demand: answers
+ * from the past, changes that are lost, an answer that is under way while a change is heard.
+ */
+export class ControlledRegistry implements Registry {
+  readonly id = randomUUID()
+  /** `up`, refusing every call, or answering none. */
+  mode: 'up' | 'down' | 'hanging' = 'up'
+  /** Calls of `find`, and what each answered. */
+  readonly answers: (Entry | undefined)[] = []
+  finds = 0
+  #revision = 0
+  #entries = new Map<string, Entry>()
+  #past: ReadonlyMap<string, Entry> | undefined
+  #log: Change[] = []
+  #isMuted = false
+  #gate: Promise<void> = Promise.resolve()
+  readonly #followers = new Set<Wakeup>()
+  #consumed = 0
+  readonly #onConsumed = new Set<() => void>()
+
+  put(put: Put): number {
+    this.#revision++
+    this.#entries.set(`${put.kind} ${put.id}`, { ...put, revision: this.#revision })
+    this.#publish(put.kind, put.id)
+    return this.#revision
+  }
+
+  remove(kind: Kind, id: string): void {
+    this.#revision++
+    this.#entries.delete(`${kind} ${id}`)
+    this.#publish(kind, id)
+  }
+
+  /** Answers from what is held now, whatever changes, until `catchUp()`. */
+  lag(): void {
+    this.#past ??= new Map(this.#entries)
+  }
+
+  catchUp(): void {
+    this.#past = undefined
+  }
+
+  /** Tells followers nothing; what they missed is gone from the log when they hear again. */
+  mute(): void {
+    this.#isMuted = true
+  }
+
+  unmute(): void {
+    if (!this.#isMuted) return
+    this.#isMuted = false
+    this.#revision++
+    this.#log = []
+    this.#wake()
+  }
+
+  /** Finds that have their answer keep it back until the returned function is called. */
+  holdAnswers(): () => void {
+    let release = () => {}
+    this.#gate = new Promise((resolve) => {
+      release = resolve
+    })
+    return release
+  }
+
+  /** Resolves when the follower has taken in all that was published. */
+  async heard(): Promise<void> {
+    while (this.#consumed < this.#revision) {
+      await new Promise<void>((resolve) => this.#onConsumed.add(resolve))
+    }
+  }
+
+  async find<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
+    this.finds++
+    if (this.mode === 'hanging') {
+      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    }
+    if (this.mode === 'down') throw new RegistryUnavailableError('down')
+    const entry = (this.#past ?? this.#entries).get(`${kind} ${id}`) as Entry<K> | undefined // the key says the kind
+    await this.#gate
+    this.answers.push(entry)
+    return entry
+  }
+
+  async *changes(position: string | undefined, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    const wakeup = new Wakeup()
+    this.#followers.add(wakeup)
+    let at = parsePosition(position)
+    while (!signal.aborted) {
+      if (this.mode === 'up' && !this.#isMuted) {
+        const batch = batchAfter({ revision: this.#revision, changes: this.#log }, at)
+        at = Number(batch.position)
+        yield batch
+        this.#consumed = at
+        for (const resolve of this.#onConsumed) resolve()
+        this.#onConsumed.clear()
+      }
+      await wakeup.wait(50, signal)
+    }
+  }
+
+  findByAlias(): never {
+    throw new UnsupportedError('findByAlias', 'the directory does not use it')
+  }
+  list(): never {
+    throw new UnsupportedError('list', 'the directory does not use it')
+  }
+  commit(): never {
+    throw new UnsupportedError('commit', 'the directory does not use it')
+  }
+  nextGeneration(): never {
+    throw new UnsupportedError('nextGeneration', 'the directory does not use it')
+  }
+  async close(): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #publish(kind: Kind, id: string): void {
+    this.#log.push({ kind, id, revision: this.#revision })
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const follower of this.#followers) follower.notify()
+  }
+}

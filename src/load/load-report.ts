@@ -11,7 +11,7 @@ export interface LoadReport extends LoadOutcome {
   readonly logins: {
     readonly count: number
     readonly perThousandRequests: number
-    readonly source: 'pg_stat_database.sessions' | 'counters.opens of /v1/pools'
+    readonly source: 'pg_stat_database.sessions' | 'tenantry_pool_create_seconds_count'
   } | null
   /** What `pg_stat_activity` showed; null without `--postgres`. */
   readonly connections: Pick<ServerView, 'maxConnections' | 'samples'> | null

@@ -53,6 +53,6 @@ function loginsOf(
   return {
     count,
     perThousandRequests: outcome.answers === 0 ? 0 : (count * 1000) / outcome.answers,
-    source: view ? 'pg_stat_database.sessions' : 'counters.opens of /v1/pools',
+    source: view ? 'pg_stat_database.sessions' : 'tenantry_pool_create_seconds_count',
   }
 }

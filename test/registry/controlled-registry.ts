@@ -17,6 +17,8 @@ export class ControlledRegistry implements Registry {
   finds = 0
   #revision = 0
   #entries = new Map<string, Entry>()
+  /** What was held before each change. */
+  readonly #history: ReadonlyMap<string, Entry>[] = []
   #past: ReadonlyMap<string, Entry> | undefined
   #log: Change[] = []
   #isMuted = false
@@ -26,6 +28,7 @@ export class ControlledRegistry implements Registry {
   readonly #onConsumed = new Set<() => void>()
 
   put(put: Put): number {
+    this.#history.push(new Map(this.#entries))
     this.#revision++
     this.#entries.set(`${put.kind} ${put.id}`, { ...put, revision: this.#revision })
     this.#publish(put.kind, put.id)
@@ -33,14 +36,15 @@ export class ControlledRegistry implements Registry {
   }
 
   remove(kind: Kind, id: string): void {
+    this.#history.push(new Map(this.#entries))
     this.#revision++
     this.#entries.delete(`${kind} ${id}`)
     this.#publish(kind, id)
   }
 
-  /** Answers from what is held now, whatever changes, until `catchUp()`. */
-  lag(): void {
-    this.#past ??= new Map(this.#entries)
+  /** Answers from what it held before the last `changes`, whatever changes, until `catchUp()`. */
+  lag(changes: number): void {
+    this.#past ??= this.#history[Math.max(0, this.#history.length - changes)]
   }
 
   catchUp(): void {

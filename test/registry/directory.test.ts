@@ -102,16 +102,24 @@ describe('a directory', () => {
 
   it('never takes an older revision for a newer one', async () => {
     await using world = await startDirectory()
-    world.registry.lag()
     world.registry.put(tenant('acme', { status: 'suspended' }))
-    world.registry.catchUp()
+    await world.registry.heard()
     expect((await world.directory.tenant(acme))?.record.status).toBe('suspended')
-    const past = new ControlledRegistry()
-    past.put(tenant('acme'))
-    vi.spyOn(world.registry, 'find').mockImplementation((kind, id) => past.find(kind, id))
+    world.registry.lag(1)
     world.directory.invalidate({ kind: 'tenant', id: 'acme', revision: 99 })
     expect((await world.directory.tenant(acme))?.record.status).toBe('suspended')
-    expect(past.finds).toBe(1)
+    expect(world.registry.answers.map((entry) => entry?.revision)).toEqual([2, 1])
+  })
+
+  it('does not take a tenant for alive again that it knows to be removed', async () => {
+    await using world = await startDirectory()
+    await world.directory.tenant(acme)
+    world.registry.remove('tenant', 'acme')
+    await world.registry.heard()
+    expect(await world.directory.tenant(acme)).toBeUndefined()
+    world.registry.lag(1)
+    world.directory.invalidate({ kind: 'tenant', id: 'acme', revision: 99 })
+    await expect(world.directory.tenant(acme)).rejects.toBeInstanceOf(RegistryUnavailableError)
   })
 
   it('reads everything again after it may have missed changes', async () => {

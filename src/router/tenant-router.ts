@@ -117,7 +117,8 @@ export class TenantRouter implements AsyncDisposable {
   withTenant<T>(id: string, work: (sql: Sql) => T | Promise<T>, options: LeaseOptions = {}): Promise<T> {
     return inLeaseContext(async () => {
       using lease = await this.lease(id, options)
-      return await runAsTenant(lease.tenant.id, () => work(lease.sql))
+      // Awaited inside: a lazy query is sent when it is awaited, and asks for the ambient tenant then.
+      return await runAsTenant(lease.tenant.id, async () => await work(lease.sql))
     })
   }
 

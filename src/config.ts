@@ -38,7 +38,7 @@ const secret = (pattern: RegExp, allowed: string) =>
 
 /** `kid:base64` of 32 bytes; more than one where a key is being rotated, the first is the one that seals. */
 const KEYS =
-  /^\s*[A-Za-z0-9._-]{1,64}:[A-Za-z0-9+/]{43}=(?:[\s,]+[A-Za-z0-9._-]{1,64}:[A-Za-z0-9+/]{43}=)*\s*$/
+  /^\s*[A-Za-z0-9_-]{1,64}:[A-Za-z0-9+/]{43}=(?:\s*,\s*[A-Za-z0-9_-]{1,64}:[A-Za-z0-9+/]{43}=)*\s*$/
 const KEYS_ALLOWED = 'kid:base64 of 32 random bytes (`tenantry init` makes one)'
 const HOST = /^[A-Za-z0-9.:_-]{1,255}$/
 const REGISTRY = /^\s*(?:(?:postgres|postgresql|consul|consul\+https?):\/\/\S+|file:.+)\s*$/
@@ -82,8 +82,6 @@ const Environment = z.strictObject({
   MAX_BODY_BYTES: integer(1_024, 1_073_741_824),
   /** Rows of one JSON answer. */
   MAX_ROWS: integer(1, 10_000_000),
-  /** Milliseconds that requests under way may take after SIGTERM. */
-  DRAIN_TIMEOUT_MS: integer(1, 3_600_000),
   LOG_LEVEL: text(
     /^(?:fatal|error|warn|info|debug|trace|silent)$/,
     'fatal, error, warn, info, debug, trace or silent',
@@ -115,6 +113,7 @@ export interface Settings {
   readonly staleMaxMs: number
   readonly maxBodyBytes: number
   readonly maxRows: number
+  /** As the router's: requests under way get this long after SIGTERM. */
   readonly drainTimeoutMs: number
   readonly logLevel: string
   readonly router: ResolvedRouterOptions
@@ -127,18 +126,21 @@ export type ServiceSettings = Settings & { readonly registryUrl: Secret; readonl
 
 export type EnvironmentVariables = Readonly<Record<string, string | undefined>>
 
+/** Those of this process. */
+export const processVariables: EnvironmentVariables = process.env
+
 /**
  * Reads every `TENANTRY_*` variable. One that is empty counts as not set.
  * @throws {InvalidConfigError} with all faults at once; values of secrets are not in it.
  */
-export function readSettings(variables: EnvironmentVariables = process.env): Settings {
+export function readSettings(variables: EnvironmentVariables = processVariables): Settings {
   const { settings, faults } = read(variables)
   if (faults.length > 0) throw new InvalidConfigError(faults)
   return settings
 }
 
 /** As `readSettings`; what serving cannot do without is a fault like any other. */
-export function readServiceSettings(variables: EnvironmentVariables = process.env): ServiceSettings {
+export function readServiceSettings(variables: EnvironmentVariables = processVariables): ServiceSettings {
   const { settings, faults } = read(variables)
   const { registryUrl, masterKey } = settings
   const mentioned = (name: string) => faults.some((fault) => fault.startsWith(PREFIX + name))
@@ -164,7 +166,6 @@ export function effectiveLines(settings: Settings): string[] {
     line('STALE_MAX_MS', settings.staleMaxMs),
     line('MAX_BODY_BYTES', settings.maxBodyBytes),
     line('MAX_ROWS', settings.maxRows),
-    line('DRAIN_TIMEOUT_MS', settings.drainTimeoutMs),
     line('LOG_LEVEL', settings.logLevel),
     ...ROUTER_FIELDS.map((field) => line(routerName(field), settings.router[field])),
   ]
@@ -189,6 +190,7 @@ function read(variables: EnvironmentVariables): { settings: Settings; faults: st
 function resolve(env: Environment, given: ReadonlySet<string>, faults: string[]): Settings {
   const opsHost = env.OPS_HOST ?? '127.0.0.1'
   const opsPort = env.OPS_PORT ?? 3001
+  const router = routerOptions(env)
   return {
     registryUrl: secretOf('REGISTRY_URL', env, faults),
     masterKey: secretOf('MASTER_KEY', env, faults),
@@ -203,9 +205,9 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
     staleMaxMs: env.STALE_MAX_MS ?? 86_400_000,
     maxBodyBytes: env.MAX_BODY_BYTES ?? 1_048_576,
     maxRows: env.MAX_ROWS ?? 10_000,
-    drainTimeoutMs: env.DRAIN_TIMEOUT_MS ?? 30_000,
     logLevel: env.LOG_LEVEL ?? 'info',
-    router: routerOptions(env),
+    drainTimeoutMs: router.drainTimeoutMs,
+    router,
     given,
   }
 }

@@ -65,6 +65,7 @@ export function addLoad(parent: Command, cli: CommandLine): void {
     .option('--timeout <ms>', 'of one request (default: 10000)')
     .option('--postgres <dsn>', "admin login to the tenants' server, to count connections and logins there")
     .option('--postgres-file <path>', 'a file that holds it')
+    .option('--json', 'answer in JSON')
     .action((_options: unknown, command: Command) => load(cli, command))
 }
 

@@ -1,0 +1,13 @@
+import type { Command } from 'commander'
+import { revokeKey } from '../../lifecycle/key/revoke-key.ts'
+import { answer, type CommandLine, registryOptions } from '../command-line.ts'
+import { withParts } from '../with-parts.ts'
+
+export function addKeyRevoke(parent: Command, cli: CommandLine): void {
+  registryOptions(parent.command('revoke <id>'))
+    .description('refuse an API key from now on; ID is the part between the two underscores')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const key = await withParts(cli, command, (parts, actor) => revokeKey(parts, id, actor))
+      answer(cli, command, key, [`${id} revoked`])
+    })
+}

@@ -1,0 +1,16 @@
+import type { Command } from 'commander'
+import { showTenant } from '../../lifecycle/tenant/tenant-view.ts'
+import { answer, type CommandLine, registryOptions } from '../command-line.ts'
+import { withParts } from '../with-parts.ts'
+
+export function addTenantShow(parent: Command, cli: CommandLine): void {
+  registryOptions(parent.command('show <id>'))
+    .description('everything on record about a tenant but its password')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const tenant = await withParts(cli, command, (parts) => showTenant(parts.registry, id))
+      const lines = Object.entries(tenant).map(
+        ([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`,
+      )
+      answer(cli, command, tenant, lines)
+    })
+}

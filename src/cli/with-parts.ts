@@ -1,0 +1,42 @@
+import { userInfo } from 'node:os'
+import type { Command } from 'commander'
+import { InvalidRequestError, SealingFailedError } from '../errors.ts'
+import type { LifecycleParts } from '../lifecycle/parts.ts'
+import { type KeyProvider, MasterKeys } from '../registry/master-keys.ts'
+import { openRegistry } from '../registry/open-registry.ts'
+import { Sealer } from '../registry/sealing.ts'
+import type { Secret } from '../secret.ts'
+import { type CommandLine, globalsOf } from './command-line.ts'
+import { settingsFor } from './settings.ts'
+
+/** Runs a verb directly on the registry that the settings name, and closes it again. */
+export async function withParts<T>(
+  cli: CommandLine,
+  command: Command,
+  work: (parts: LifecycleParts, actor: string) => Promise<T>,
+): Promise<T> {
+  const settings = settingsFor(cli, globalsOf(command))
+  if (settings.registryUrl === undefined) {
+    throw new InvalidRequestError('no registry: set TENANTRY_REGISTRY_URL or give --registry URL')
+  }
+  await using registry = await openRegistry(settings.registryUrl)
+  const sealer = new Sealer(settings.masterKey ? MasterKeys.fromText(settings.masterKey) : withoutKey)
+  const parts = { registry, sealer, adminSealer: adminSealer(settings.adminKey) }
+  return await work(parts, `cli:${userInfo().username}`)
+}
+
+function adminSealer(key: Secret | undefined): Sealer | undefined {
+  return key && new Sealer(MasterKeys.fromText(key))
+}
+
+/** Verbs that seal and open nothing run without a master key. */
+const withoutKey: KeyProvider = {
+  wrap: () => refuse(),
+  unwrap: () => refuse(),
+}
+
+function refuse(): never {
+  throw new SealingFailedError(
+    'this needs the master key: set TENANTRY_MASTER_KEY or TENANTRY_MASTER_KEY_FILE',
+  )
+}

@@ -1,0 +1,71 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { generateMasterKey } from '../registry/master-keys.ts'
+
+const Card = z.object({
+  url: z.string(),
+  opsUrl: z.string(),
+  operatorKey: z.string(),
+  serviceKey: z.string(),
+  tenants: z.record(z.string(), z.object({ key: z.string() })),
+})
+/** What `demo.json` holds: where the demo is, and keys to it. */
+export type Card = z.output<typeof Card>
+
+/** The demo's folder: everything in it is for its owner only, and is kept between runs. */
+export class DemoFiles {
+  readonly folder: string
+  readonly card: string
+  readonly settings: string
+  readonly schema: string
+  readonly registry: string
+  readonly postgres: string
+  readonly masterKey: string
+  readonly adminKey: string
+
+  constructor(folder: string) {
+    this.folder = resolve(folder)
+    this.card = join(this.folder, 'demo.json')
+    this.settings = join(this.folder, 'demo.env')
+    this.schema = join(this.folder, 'schema.sql')
+    this.registry = join(this.folder, 'registry.yaml')
+    this.postgres = join(this.folder, 'postgres')
+    this.masterKey = join(this.folder, 'master.key')
+    this.adminKey = join(this.folder, 'admin.key')
+  }
+
+  /** Makes the folder and the keys that are not there. */
+  prepare(): void {
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 })
+    chmodSync(this.folder, 0o700)
+    for (const path of [this.masterKey, this.adminKey]) {
+      if (!existsSync(path)) this.write(path, `${generateMasterKey().reveal()}\n`)
+    }
+  }
+
+  /** Undefined where it is lost or damaged. */
+  readCard(): Card | undefined {
+    try {
+      return Card.parse(JSON.parse(readFileSync(this.card, 'utf8')))
+    } catch {
+      return undefined
+    }
+  }
+
+  writeCard(card: Card): void {
+    this.write(this.card, `${JSON.stringify(card, null, 2)}\n`)
+  }
+
+  /** Whole or not at all: whoever reads it meanwhile sees the file of before. */
+  write(path: string, text: string): void {
+    const half = `${path}.${process.pid}.half`
+    writeFileSync(half, text, { mode: 0o600 })
+    renameSync(half, path)
+  }
+
+  /** What says where the tenants were, when the tenants are gone. */
+  setRegistryAside(): void {
+    renameSync(this.registry, `${this.registry}.${Date.now()}.lost`)
+  }
+}

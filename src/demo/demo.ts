@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs'
+import type { ServiceSettings } from '../config.ts'
+import type { LifecycleParts } from '../lifecycle/parts.ts'
+import { provisionTenant } from '../lifecycle/provision/provision-tenant.ts'
+import { allTenants } from '../lifecycle/tenant/neighbours.ts'
+import { MasterKeys } from '../registry/master-keys.ts'
+import { openRegistry } from '../registry/open-registry.ts'
+import type { Registry } from '../registry/registry.ts'
+import { Sealer } from '../registry/sealing.ts'
+import type { Card, DemoFiles } from './demo-files.ts'
+import { type DemoKeys, demoKeys } from './demo-keys.ts'
+import { DEMO_SERVER, databasesOf, prepareCluster, recordServer } from './demo-server.ts'
+import { DEMO_TABLES, DEMO_TENANTS, demoSchema } from './demo-tenants.ts'
+import { EmbeddedPostgres } from './embedded-postgres.ts'
+
+const ACTOR = 'demo'
+const MAX_CONNECTIONS = '200'
+
+/**
+ * The ground of the demo: a Postgres of its own that runs until it is disposed of, three tenants in it, keys
+ * for them. What an earlier run left, whole or half, is taken over.
+ */
+export class DemoGround implements AsyncDisposable {
+  readonly keys: DemoKeys
+  /** In words, where something of an earlier run could not be used. */
+  readonly remark: string | undefined
+  readonly #postgres: EmbeddedPostgres
+
+  private constructor(postgres: EmbeddedPostgres, keys: DemoKeys, remark: string | undefined) {
+    this.#postgres = postgres
+    this.keys = keys
+    this.remark = remark
+  }
+
+  /** @throws {PartMissingError | PreconditionFailedError} where the machine or another demo is in the way; nothing is left running then. */
+  static async prepare(files: DemoFiles, settings: ServiceSettings): Promise<DemoGround> {
+    const postgres = await EmbeddedPostgres.start({
+      dataDir: files.postgres,
+      settings: { max_connections: MAX_CONNECTIONS },
+    })
+    try {
+      const password = await prepareCluster(postgres)
+      const remark = await forgetLostTenants(files, postgres)
+      await using registry = await openRegistry(settings.registryUrl)
+      const parts = partsOf(registry, settings)
+      await recordServer(parts, postgres, password, ACTOR)
+      for (const id of DEMO_TENANTS) {
+        await provisionTenant(parts, { id, server: DEMO_SERVER, schema: demoSchema(id) }, ACTOR)
+      }
+      const keys = await demoKeys(parts, files.readCard(), ACTOR)
+      files.write(files.schema, DEMO_TABLES)
+      return new DemoGround(postgres, keys, remark)
+    } catch (error) {
+      await postgres.stop()
+      throw error
+    }
+  }
+
+  card(url: string, opsUrl: string): Card {
+    return { url, opsUrl, ...this.keys }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#postgres.stop()
+  }
+}
+
+function partsOf(registry: Registry, { masterKey, adminKey }: ServiceSettings): LifecycleParts {
+  const adminSealer = adminKey && new Sealer(MasterKeys.fromText(adminKey))
+  return { registry, sealer: new Sealer(MasterKeys.fromText(masterKey)), adminSealer }
+}
+
+/** Where somebody removed the data of Postgres, a registry that tells of its tenants is worth nothing. */
+async function forgetLostTenants(files: DemoFiles, postgres: EmbeddedPostgres): Promise<string | undefined> {
+  if (!existsSync(files.registry)) return undefined
+  const databases = await databasesOf(postgres)
+  let lost: string[]
+  {
+    await using registry = await openRegistry(`file:${files.registry}`)
+    const tenants = await allTenants(registry)
+    lost = tenants
+      .filter(({ record }) => record.route.server === DEMO_SERVER && record.status === 'active')
+      .filter(({ record }) => !databases.has(record.route.database))
+      .map(({ id }) => id)
+  }
+  if (lost.length === 0) return undefined
+  files.setRegistryAside()
+  return `the databases of ${lost.join(', ')} are gone: the demo begins anew, the old registry is kept beside it`
+}

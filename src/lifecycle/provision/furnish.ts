@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { InternalError } from '../../errors.ts'
+import type { Session } from '../session.ts'
+import { quoteName, quoteText } from '../sql-name.ts'
+import type { Plan, Provisioning } from './provisioning.ts'
+
+/**
+ * The stamp that says whose database this is, and the rights that the slots will have on whatever the owner
+ * makes: rows, not tables. In one transaction, so that it is all there or not begun.
+ */
+export async function furnish(provisioning: Provisioning): Promise<void> {
+  const { plan, tenant } = provisioning
+  const inside = await provisioning.adminInside()
+  const both = `${quoteName(plan.slots.a)}, ${quoteName(plan.slots.b)}`
+  await inside.asRole(plan.owner, async () => {
+    await inside.transaction(async () => {
+      for (const statement of [...stampStatements(tenant.id, plan, both), ...defaultRights(both)]) {
+        await inside.execute(statement)
+      }
+    })
+    for (const slot of [plan.slots.a, plan.slots.b]) await readBack(inside, slot)
+  })
+}
+
+function stampStatements(tenant: string, plan: Plan, both: string): string[] {
+  const values = [quoteText(tenant), plan.generation, quoteText(plan.incarnation), `'live'`].join(', ')
+  return [
+    'create schema if not exists tenantry',
+    `create table if not exists tenantry.stamp (
+       tenant_id text not null,
+       generation bigint not null,
+       incarnation uuid not null,
+       state text not null check (state in ('live', 'moved')))`,
+    'create unique index if not exists stamp_is_one_row on tenantry.stamp ((true))',
+    `insert into tenantry.stamp select ${values} where not exists (select from tenantry.stamp)`,
+    // Default rights of an earlier run must not make it writable.
+    `revoke all on tenantry.stamp from ${both}`,
+    `grant usage on schema tenantry to ${both}`,
+    `grant select on tenantry.stamp to ${both}`,
+  ]
+}
+
+function defaultRights(both: string): string[] {
+  return [
+    `grant usage on schema public to ${both}`,
+    `alter default privileges grant usage on schemas to ${both}`,
+    `alter default privileges grant select, insert, update, delete on tables to ${both}`,
+    `alter default privileges grant usage, select, update on sequences to ${both}`,
+    `alter default privileges grant execute on functions to ${both}`,
+  ]
+}
+
+const Rights = z.object({
+  connect: z.boolean(),
+  stamp: z.boolean(),
+  defaults: z.string(),
+  tooMuch: z.string(),
+})
+
+/** Of tables, sequences, functions and schemas, as pg_default_acl writes them. */
+const MEANT_DEFAULTS = 'S:SELECT,UPDATE,USAGE f:EXECUTE n:USAGE r:DELETE,INSERT,SELECT,UPDATE'
+
+async function readBack(inside: Session, slot: string): Promise<void> {
+  const role = quoteText(slot)
+  const rights = await inside.row(
+    Rights,
+    `select
+       pg_catalog.has_database_privilege(${role}, pg_catalog.current_database(), 'CONNECT') as connect,
+       pg_catalog.has_table_privilege(${role}, 'tenantry.stamp', 'SELECT') as stamp,
+       coalesce((select pg_catalog.string_agg(kind || ':' || rights, ' ' order by kind collate "C") from (
+         select d.defaclobjtype::text as kind,
+                pg_catalog.string_agg(a.privilege_type, ',' order by a.privilege_type collate "C") as rights
+           from pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) a
+          where a.grantee = ${role}::pg_catalog.regrole group by 1) x), '') as defaults,
+       pg_catalog.concat_ws(',',
+         case when pg_catalog.has_database_privilege(${role}, pg_catalog.current_database(), 'CREATE,TEMPORARY')
+           then 'database' end,
+         case when pg_catalog.has_schema_privilege(${role}, 'public', 'CREATE') then 'public' end,
+         case when pg_catalog.has_schema_privilege(${role}, 'tenantry', 'CREATE') then 'tenantry' end,
+         case when pg_catalog.has_table_privilege(${role}, 'tenantry.stamp', 'INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER')
+           then 'stamp' end) as "tooMuch"`,
+  )
+  if (rights.connect && rights.stamp && rights.defaults === MEANT_DEFAULTS && rights.tooMuch === '') return
+  throw new InternalError(`rights of ${slot} are not as they were granted: ${JSON.stringify(rights)}`)
+}

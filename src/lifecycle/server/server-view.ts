@@ -1,0 +1,55 @@
+import { ServerUnknownError } from '../../errors.ts'
+import type { Entry, Registry } from '../../registry/registry.ts'
+import type { Endpoint, ServerRecord } from '../../registry/server-record.ts'
+
+/** A server as operators see it: no password, no key, no certificate. */
+export interface ServerView {
+  readonly id: string
+  readonly endpoints: readonly Endpoint[]
+  readonly tls: ServerRecord['tls']['mode']
+  readonly via: ServerRecord['via']
+  /** The role that provisions here; null where nothing is provisioned. */
+  readonly admin: string | null
+  readonly budget: ServerRecord['budget']
+  readonly labels: ServerRecord['labels']
+  readonly revision: number
+  readonly createdAt: string
+  readonly updatedAt: string
+}
+
+export function viewServer(record: ServerRecord, revision: number): ServerView {
+  return {
+    id: record.id,
+    endpoints: record.endpoints,
+    tls: record.tls.mode,
+    via: record.via,
+    admin: record.admin?.role ?? null,
+    budget: record.budget,
+    labels: record.labels,
+    revision,
+    createdAt: record.createdAt,
+    updatedAt: record.updatedAt,
+  }
+}
+
+export async function listServers(registry: Registry): Promise<ServerView[]> {
+  return (await allServers(registry)).map(({ record, revision }) => viewServer(record, revision))
+}
+
+/** There are few servers, unlike tenants. */
+export async function allServers(registry: Registry): Promise<Entry<'server'>[]> {
+  const entries: Entry<'server'>[] = []
+  for (let cursor: string | undefined; ; ) {
+    const page = await registry.list('server', cursor, { limit: 1000 })
+    entries.push(...page.entries)
+    if (page.next === undefined) return entries
+    cursor = page.next
+  }
+}
+
+/** @throws {ServerUnknownError} */
+export async function findServer(registry: Registry, id: string): Promise<ServerRecord> {
+  const entry = await registry.find('server', id)
+  if (entry === undefined) throw new ServerUnknownError(`server ${id} is not in the registry`)
+  return entry.record
+}

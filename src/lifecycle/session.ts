@@ -1,0 +1,104 @@
+import type { z } from 'zod'
+import type { Connection, ConnectionTarget } from '../connection/connection.ts'
+import { openConnection } from '../connection/open.ts'
+import { InternalError, SqlError } from '../errors.ts'
+import { quoteName } from './sql-name.ts'
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** Nothing that a role or database has set may change what our statements mean or how long they take. */
+const SETTINGS = { search_path: '', statement_timeout: '60000', lock_timeout: '10000' }
+
+/**
+ * A connection of a lifecycle verb: as the server's admin, or as a tenant's role to look and touch nothing.
+ * Statements are unnamed. Whoever opened it disposes of it.
+ */
+export class Session implements AsyncDisposable {
+  readonly connection: Connection
+
+  private constructor(connection: Connection) {
+    this.connection = connection
+  }
+
+  /** @throws {ServerUnavailableError | TlsFailedError | LoginFailedError} */
+  static async open(target: ConnectionTarget): Promise<Session> {
+    const settings = { ...SETTINGS, ...target.settings }
+    return new Session(
+      await openConnection({ ...target, settings }, { connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+    )
+  }
+
+  /** As `open`, and the server itself refuses every write. */
+  static readOnly(target: ConnectionTarget): Promise<Session> {
+    return Session.open({ ...target, settings: { ...target.settings, default_transaction_read_only: 'on' } })
+  }
+
+  /** @throws {SqlError | ConnectionLostError | OutcomeUnknownError} */
+  async rows<T>(shape: z.ZodType<T>, text: string, params: readonly unknown[] = []): Promise<T[]> {
+    const { rows } = await this.connection.run({ text, params, prepare: false })
+    return rows.map((row) => shape.parse(row))
+  }
+
+  /** The one row that the statement has. */
+  async row<T>(shape: z.ZodType<T>, text: string, params: readonly unknown[] = []): Promise<T> {
+    const rows = await this.rows(shape, text, params)
+    const [row] = rows
+    if (row === undefined || rows.length > 1)
+      throw new InternalError(`expected one row, found ${rows.length}`)
+    return row
+  }
+
+  async execute(text: string): Promise<void> {
+    await this.connection.run({ text, prepare: false })
+  }
+
+  /** As `execute`; what is there already is as good as made. */
+  async create(text: string): Promise<void> {
+    try {
+      await this.execute(text)
+    } catch (error) {
+      if (!isDuplicate(error)) throw error
+    }
+  }
+
+  /** Runs a text of several statements, which may neither begin nor end a transaction. */
+  async script(text: string): Promise<void> {
+    const before = this.connection.transaction
+    await this.connection.run({ text, multiple: true, prepare: false })
+    if (this.connection.transaction !== before)
+      throw new InternalError('the text began or ended a transaction')
+  }
+
+  async asRole<T>(role: string, work: () => Promise<T>): Promise<T> {
+    await this.execute(`set role ${quoteName(role)}`)
+    try {
+      return await work()
+    } finally {
+      if (this.connection.isOpen) await this.execute('reset role')
+    }
+  }
+
+  /** All of `work` or nothing. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.execute('begin')
+    try {
+      const result = await work()
+      await this.execute('commit')
+      return result
+    } catch (error) {
+      if (this.connection.isOpen && this.connection.transaction !== 'idle') await this.execute('rollback')
+      throw error
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection.close()
+  }
+}
+
+/** duplicate_object (roles), duplicate_database, and the unique violation that two at once end in. */
+const DUPLICATE: ReadonlySet<string> = new Set(['42710', '42P04', '23505'])
+
+function isDuplicate(error: unknown): boolean {
+  return error instanceof SqlError && DUPLICATE.has(error.sqlstate)
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
+import { now } from '../parts.ts'
+import type { Session } from '../session.ts'
+import { quoteText } from '../sql-name.ts'
+
+const Powers = z.object({
+  role: z.string(),
+  attributes: z.string(),
+  memberships: z.array(z.string()),
+  owned: z.array(z.string()),
+  reached: z.array(z.string()),
+})
+
+/**
+ * Whether the role of this session is cut off from every other tenant of its server. Only then may SQL that
+ * a tenant wrote itself run as it.
+ */
+export async function checkIsolation(
+  session: Session,
+  neighbours: readonly TenantRecord[],
+): Promise<Isolation> {
+  const others = neighbours.map(({ route }) => route.database)
+  const powers = await session.row(
+    Powers,
+    `select r.rolname::text as role,
+       pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
+         case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
+         case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
+       array(select m.roleid::pg_catalog.regrole::text from pg_catalog.pg_auth_members m
+              where m.member = r.oid order by 1) as memberships,
+       array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned,
+       array(select d.datname::text from pg_catalog.pg_database d
+              where d.datname in (${namesAsSql(others)}) and d.datname <> pg_catalog.current_database()
+                and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT') order by 1) as reached
+       from pg_catalog.pg_roles r where r.rolname = session_user`,
+  )
+  const sharers = neighbours.filter(({ route }) => route.role === powers.role).map(({ id }) => id)
+  const findings = [
+    powers.attributes ? `role ${powers.role} has ${powers.attributes}` : '',
+    powers.memberships.length > 0 ? `role ${powers.role} is a member of ${some(powers.memberships)}` : '',
+    powers.owned.length > 0 ? `role ${powers.role} owns database ${some(powers.owned)}` : '',
+    powers.reached.length > 0
+      ? `role ${powers.role} may connect to ${some(powers.reached)}, of other tenants`
+      : '',
+    sharers.length > 0 ? `role ${powers.role} is used by ${some(sharers)} too` : '',
+  ].filter(Boolean)
+  return { isolated: findings.length === 0, findings, checkedAt: now() }
+}
+
+/** Which of these tenants' roles may enter the database of this session: from now on they are not isolated. */
+export async function rolesLetIn(
+  session: Session,
+  neighbours: readonly TenantRecord[],
+): Promise<Set<string>> {
+  const roles = neighbours.map(({ route }) => route.role)
+  const rows = await session.rows(
+    z.object({ name: z.string() }),
+    `select r.rolname::text as name from pg_catalog.pg_roles r
+      where r.rolname in (${namesAsSql(roles)})
+        and (r.rolname = session_user
+          or pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))`,
+  )
+  return new Set(rows.map(({ name }) => name))
+}
+
+function namesAsSql(names: readonly string[]): string {
+  return names.length === 0 ? 'null' : [...new Set(names)].map(quoteText).join(', ')
+}
+
+function some(names: readonly string[]): string {
+  return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
+}

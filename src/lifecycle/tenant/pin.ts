@@ -1,0 +1,15 @@
+import type { Pin } from '../../router/identity.ts'
+import type { TenantRecord } from '../../tenant/tenant-record.ts'
+
+/** Whether a tenant lives in the database of this pin: by what was seen there, or by what its route says. */
+export function livesAt({ route, identity }: TenantRecord, pin: Pin, server: string): boolean {
+  if (route.server === server && route.database === pin.databaseName) return true
+  if (identity?.kind !== 'pin') return false
+  const isSameServer =
+    identity.systemIdentifier === null || pin.systemIdentifier === null
+      ? identity.serverAddress !== null && identity.serverAddress === pin.serverAddress
+      : identity.systemIdentifier === pin.systemIdentifier
+  return (
+    isSameServer && identity.databaseOid === pin.databaseOid && identity.databaseName === pin.databaseName
+  )
+}

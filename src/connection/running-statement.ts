@@ -27,6 +27,7 @@ export class RunningStatement {
   readonly ended: Promise<unknown>
   /** The server is ready for the next statement, by its own word. */
   isReady = false
+  #isOver = false
   readonly #host: StatementHost
   readonly #maxBytes: number
   /** Bytes of the answer since its reader last took a batch. */
@@ -91,13 +92,20 @@ export class RunningStatement {
 
   /** The server is ready, and the driver has seen it. */
   complete(): void {
+    this.#isOver = true
     if (this.#verdict) this.#reject(this.#verdict)
     else if (this.#outcome && 'value' in this.#outcome) this.#resolve(this.#outcome.value)
-    else this.#reject(this.#cancelled(this.#outcome?.error) ?? this.#outcome?.error)
+    else {
+      const error = this.#cancelled(this.#outcome?.error) ?? this.#outcome?.error
+      this.#reject(error)
+      // Nobody else tells the writer of a COPY that the server refused what it wrote.
+      destroyStream(this.#stream, error)
+    }
   }
 
   /** The connection has ended under it. */
   fail(error: Error): void {
+    this.#isOver = true
     this.#reject(this.#verdict ?? error)
     destroyStream(this.#stream, error)
   }
@@ -106,6 +114,14 @@ export class RunningStatement {
   cancel(reason: Error | undefined): void {
     this.#cancelReason ??= reason
     destroyStream(this.#stream, reason ?? new Error('the statement was cancelled'))
+  }
+
+  /** Its reader has left. The driver pauses the socket for one that never comes back: the rest is dropped. */
+  #drain(stream: Readable): void {
+    if (this.#isOver || stream.readableEnded) return
+    stream.push = () => true
+    stream._read(0)
+    this.#host.cancel()
   }
 
   #cancelled(error: unknown): Error | undefined {
@@ -128,11 +144,7 @@ export class RunningStatement {
     // The stream's user hears of errors through the stream; one who does not listen must not end the process.
     stream.on('error', () => {})
     if (this.query.streaming && onStream) {
-      // Left early, the rest of the answer would never be read.
-      stream.once('close', () => {
-        if (stream instanceof Readable && !stream.readableEnded)
-          this.#host.destroy(new Error('the stream of a COPY was left before its end'))
-      })
+      if (stream instanceof Readable) stream.once('close', () => this.#drain(stream))
       return onStream(stream)
     }
     this.#verdict = new UnsupportedError(
@@ -143,6 +155,6 @@ export class RunningStatement {
   }
 }
 
-function destroyStream(stream: Stream | undefined, error: Error): void {
+function destroyStream(stream: Stream | undefined, error: unknown): void {
   if (stream && 'destroy' in stream && typeof stream.destroy === 'function') stream.destroy(error)
 }

@@ -1,6 +1,5 @@
-import type { Socket } from 'node:net'
-import { ConnectionLostError, InternalError, OutcomeUnknownError } from '../errors.ts'
-import { requestCancel } from './cancel-request.ts'
+import { InternalError } from '../errors.ts'
+import { Backend } from './backend.ts'
 import type {
   Connection,
   ConnectionTarget,
@@ -10,27 +9,19 @@ import type {
   Trust,
   TypeProfile,
 } from './connection.ts'
-import type { DriverClient } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import { GuardedCallbacks } from './guarded-callbacks.ts'
 import type { LoggedIn } from './login.ts'
-import type { MessageReader } from './message-reader.ts'
-import { SOFT_RESET } from './residue.ts'
-import { RunningStatement, type StatementHost } from './running-statement.ts'
-import { SessionWatch } from './session-watch.ts'
-import { nameOf } from './socket-step.ts'
+import { cleaningCommands, whyUnusable } from './residue.ts'
 import { cancelledError, scrubbed, statementError } from './sql-error.ts'
 import { queryOf, resultOf, withBlanks } from './statement-query.ts'
 import { driverProfile } from './type-profile.ts'
 
-const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
-/** A peer that does not answer the goodbye keeps the socket no longer. */
-const CLOSE_TIMEOUT_MS = 1_000
-const CANCEL_TIMEOUT_MS = 2_000
 /** A tenant can make cleaning wait, as for a lock on its own temporary table. */
 const CLEAN_TIMEOUT_MS = 5_000
 /** Reaches CommandComplete and does nothing else, which puts the driver's row counter back to zero. */
 const NOTHING = 'select'
+const UNLIMITED = Number.POSITIVE_INFINITY
 
 export interface DispatchOptions {
   /** The cap in bytes on what the answer holds before its reader takes it: the whole of it, or a cursor's batch. */
@@ -42,50 +33,23 @@ export class DriverConnection implements Connection {
   readonly pid: number
   readonly openedAt = performance.now()
   readonly closed: Promise<void>
-  readonly #login: LoggedIn
-  readonly #target: ConnectionTarget
-  readonly #socket: Socket
-  readonly #client: DriverClient
-  readonly #reader: MessageReader
-  readonly #watch = new SessionWatch(() => this.#running)
-  /** Why no further statement is taken; undefined while open. */
-  #end: Error | undefined
+  readonly #backend: Backend
   /** From the call of a statement to its settling, its reset and its cancel included. */
   #isBusy = false
-  #running: RunningStatement | undefined
-  /** Of the running statement: what the driver had written before it. */
-  #writesBefore = 0
+  /** Of the running statement. */
   #callbacks: GuardedCallbacks | undefined
-  #cancelling: Promise<void> | undefined
   #wasCancelled = false
   #preparedStatements = 0
-  readonly #host: StatementHost = {
-    cancel: () => void this.cancel(),
-    destroy: (cause) => this.destroy(cause),
-  }
 
   /** Takes the socket over. */
   constructor(login: LoggedIn, target: ConnectionTarget) {
     this.pid = login.key.pid
-    this.#login = login
-    this.#target = target
-    this.#socket = login.socket
-    this.#client = login.client
-    this.#reader = login.reader
-    this.closed = new Promise((resolve) => {
-      this.#socket.once('close', () => {
-        this.#lose()
-        resolve()
-      })
-    })
-    this.#socket.on('error', (cause) => this.destroy(cause))
-    this.#socket.on('end', () => this.destroy(new Error('the server ended the connection')))
-    this.#socket.on('data', (chunk) => this.#receive(chunk))
-    this.#socket.resume()
+    this.#backend = new Backend(login, target)
+    this.closed = this.#backend.closed
   }
 
   get isOpen(): boolean {
-    return this.#end === undefined
+    return this.#backend.isOpen
   }
 
   get isBusy(): boolean {
@@ -93,11 +57,11 @@ export class DriverConnection implements Connection {
   }
 
   get transaction(): 'idle' | 'open' | 'failed' {
-    return this.#watch.transaction
+    return this.#backend.watch.transaction
   }
 
   get residue(): Residue {
-    return this.#watch.residue
+    return this.#backend.watch.residue
   }
 
   get preparedStatements(): number {
@@ -109,7 +73,7 @@ export class DriverConnection implements Connection {
     const query = queryOf(statement, profile)
     try {
       const value = await this.#perform(query, profile, statement.maxBytes)
-      return resultOf(value, this.#watch.tag)
+      return resultOf(value, this.#backend.watch.tag)
     } catch (error) {
       throw this.#wasCancelled ? cancelledError(error) : statementError(error)
     }
@@ -140,30 +104,16 @@ export class DriverConnection implements Connection {
    * and hit another statement.
    */
   cancel(reason?: Error): Promise<void> {
-    const running = this.#running
-    if (!running || this.#end) return this.#cancelling ?? Promise.resolve()
-    this.#wasCancelled = true
-    running.cancel(reason)
+    if (this.#backend.isRunning) this.#wasCancelled = true
     this.#callbacks?.stop(reason)
-    this.#cancelling ??= requestCancel(
-      this.#target,
-      this.#login.key,
-      CANCEL_TIMEOUT_MS,
-      () => this.#running === running,
-    )
-      .catch((cause: Error) => this.destroy(cause))
-      .finally(() => {
-        this.#cancelling = undefined
-      })
-    return this.#cancelling
+    return this.#backend.cancel(reason)
   }
 
   async clean(trust: Trust): Promise<void> {
     const late = () => this.destroy(new Error(`cleaning took over ${CLEAN_TIMEOUT_MS} ms`))
     const timer = setTimeout(late, CLEAN_TIMEOUT_MS)
     try {
-      await this.#exclusively(() => (trust === 'foreign' ? this.#discardAll() : this.#cleanByEvidence()))
-      this.#watch.forget()
+      await this.#exclusively(() => this.#clean(trust))
     } catch (error) {
       throw statementError(error)
     } finally {
@@ -173,76 +123,48 @@ export class DriverConnection implements Connection {
 
   async close(): Promise<void> {
     if (this.#isBusy) throw new InternalError('close() of a busy connection')
-    if (!this.#end) {
-      this.#end = new Error('closed by us')
-      this.#socket.end(TERMINATE)
-    }
-    const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS)
-    await this.closed
-    clearTimeout(timer)
+    await this.#backend.close()
   }
 
   destroy(cause: Error): void {
-    this.#end ??= cause
-    this.#client.socket.detach()
-    this.#socket.destroy()
+    this.#backend.destroy(cause)
   }
 
   #perform(
     query: DriverQuery,
     profile: TypeProfile,
-    maxBytes = Number.POSITIVE_INFINITY,
+    maxBytes = UNLIMITED,
     user?: { readonly callbacks: GuardedCallbacks; readonly onStream: (stream: unknown) => void },
   ): Promise<unknown> {
     return this.#exclusively(async () => {
       // postgres.js 3.4.9, issue 1119: rows of a statement that failed would be holes in the next one's.
-      if (this.#watch.hasRowsLeft && this.transaction !== 'failed') await this.#resetRowCounter()
+      if (this.#backend.watch.hasRowsLeft && this.transaction !== 'failed') await this.#resetRowCounter()
       this.#callbacks = user?.callbacks
-      return this.#send(query, profile, maxBytes, user?.onStream)
+      try {
+        return await this.#backend.send(query, profile, maxBytes, user?.onStream)
+      } finally {
+        if (query.prepare && !query.prepared) this.#preparedStatements++
+      }
     })
   }
 
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isBusy) throw new InternalError('a second statement on a busy connection')
-    if (this.#end) throw this.#lost()
+    if (!this.isOpen) throw this.#backend.lost()
     this.#isBusy = true
     this.#wasCancelled = false
     try {
       return await work()
     } finally {
-      // A cancel that is still under way could hit the next statement.
-      if (this.#cancelling) await this.#cancelling
+      if (this.#backend.cancelling) await this.#backend.cancelling
       this.#callbacks = undefined
       this.#isBusy = false
     }
   }
 
-  async #send(
-    query: DriverQuery,
-    profile: TypeProfile,
-    maxBytes: number,
-    onStream?: (stream: unknown) => void,
-  ): Promise<unknown> {
-    if (this.#end) throw this.#lost()
-    const running = new RunningStatement(query, maxBytes, this.#host, onStream)
-    this.#writesBefore = this.#client.socket.writes
-    this.#running = running
-    this.#client.profile = profile
-    this.#client.submit(query)
-    try {
-      return await running.ended
-    } finally {
-      if (query.prepare && !query.prepared) this.#preparedStatements++
-    }
-  }
-
   /** A statement of our own, of text only. */
   #command(text: string): Promise<unknown> {
-    return this.#send(
-      queryOf({ text, multiple: true }, driverProfile),
-      driverProfile,
-      Number.POSITIVE_INFINITY,
-    )
+    return this.#backend.send(queryOf({ text, multiple: true }, driverProfile), driverProfile, UNLIMITED)
   }
 
   async #resetRowCounter(): Promise<void> {
@@ -250,71 +172,21 @@ export class DriverConnection implements Connection {
       await this.#command(NOTHING)
     } catch (cause) {
       this.destroy(cause instanceof Error ? cause : new Error(String(cause)))
-      throw this.#lost()
+      throw this.#backend.lost()
     }
   }
 
-  async #cleanByEvidence(): Promise<void> {
-    if (this.residue === 'unusable')
-      throw this.#unclean('prepared statements were changed or a library loaded')
-    const rollback = this.transaction === 'idle' ? [] : ['rollback']
-    const reset = this.residue === 'session' ? [SOFT_RESET] : []
-    const commands = [...rollback, ...reset].join('; ')
-    if (commands) await this.#command(commands)
-    if (this.transaction !== 'idle') throw this.#unclean('a transaction is still open')
-  }
-
-  /** DISCARD ALL runs in no transaction, not even in that of a text with two commands. */
-  async #discardAll(): Promise<void> {
-    if (this.#watch.hasLoaded) throw this.#unclean('a library was loaded')
-    if (this.#preparedStatements > 0) throw this.#unclean('the driver holds named statements')
-    if (this.transaction !== 'idle') await this.#command('rollback')
-    await this.#command('discard all')
-  }
-
-  #receive(chunk: Buffer): void {
-    const running = this.#running
-    try {
-      this.#reader.read(chunk, this.#watch)
-    } catch (cause) {
-      this.destroy(cause instanceof Error ? cause : new Error(String(cause)))
+  async #clean(trust: Trust): Promise<void> {
+    const evidence = {
+      transaction: this.transaction,
+      residue: this.residue,
+      hasLoaded: this.#backend.watch.hasLoaded,
+      preparedStatements: this.#preparedStatements,
     }
-    running?.count(chunk.length)
-    if (!running && this.#watch.fatal) this.destroy(new Error('the server ended the session'))
-    if (this.#socket.destroyed) return
-    this.#client.socket.deliver(chunk)
-    if (!running?.isReady) return
-    running.isReady = false
-    // Without an outcome the driver sends the statement again, as after a change of its cached plan.
-    if (!running.hasOutcome) return
-    if (running.isRejected) this.#watch.noteRejection()
-    this.#running = undefined
-    running.complete()
-  }
-
-  /** The socket has closed. */
-  #lose(): void {
-    this.destroy(new Error('the socket closed'))
-    const running = this.#running
-    this.#running = undefined
-    running?.fail(
-      this.#client.socket.writes > this.#writesBefore
-        ? new OutcomeUnknownError(this.#words('was lost while a statement ran'), { cause: this.#end })
-        : this.#lost(),
-    )
-  }
-
-  #lost(): ConnectionLostError {
-    return new ConnectionLostError(this.#words('has ended'), { cause: this.#end })
-  }
-
-  #unclean(why: string): ConnectionLostError {
-    return new ConnectionLostError(this.#words(`cannot be used again: ${why}`))
-  }
-
-  #words(what: string): string {
-    const { fatal } = this.#watch
-    const why = fatal ? `${fatal.sqlstate}: ${fatal.message}` : this.#end?.message
-    return `the connection to ${nameOf(this.#target)} ${what}${why ? ` (${why})` : ''}`
+    const why = whyUnusable(trust, evidence)
+    if (why) throw this.#backend.unclean(why)
+    for (const command of cleaningCommands(trust, evidence)) await this.#command(command)
+    if (this.transaction !== 'idle') throw this.#backend.unclean('a transaction is still open')
+    this.#backend.watch.forget()
   }
 }

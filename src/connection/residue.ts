@@ -1,4 +1,4 @@
-import type { Residue } from './connection.ts'
+import type { Residue, Trust } from './connection.ts'
 
 /** Command tags that leave nothing in the session once their transaction has ended. */
 const HARMLESS = new Set([
@@ -52,6 +52,34 @@ export function worse(a: Residue, b: Residue): Residue {
  * Returns a session to its startup state without DISCARD ALL, which would take the driver's prepared
  * statements with it. RESET ALL goes back to the settings of the startup packet.
  */
-export const SOFT_RESET =
+const SOFT_RESET =
   'reset session authorization; reset role; reset all; close all; unlisten *; ' +
   'select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences'
+
+/** What is known of a session when its user has gone. */
+export interface Evidence {
+  readonly transaction: 'idle' | 'open' | 'failed'
+  readonly residue: Residue
+  /** A library was loaded into the backend, where it stays. */
+  readonly hasLoaded: boolean
+  /** Named statements of the driver's, which it would go on using. */
+  readonly preparedStatements: number
+}
+
+/** Why no command makes the session as new; undefined where `cleaningCommands` do. */
+export function whyUnusable(trust: Trust, evidence: Evidence): string | undefined {
+  if (evidence.hasLoaded) return 'a library was loaded'
+  if (trust === 'application')
+    return evidence.residue === 'unusable' ? 'prepared statements were changed' : undefined
+  return evidence.preparedStatements > 0 ? 'the driver holds named statements' : undefined
+}
+
+/** Texts to send, one after another. Application: only what the evidence asks for, in one text. */
+export function cleaningCommands(trust: Trust, evidence: Evidence): readonly string[] {
+  const rollback = evidence.transaction === 'idle' ? [] : ['rollback']
+  // DISCARD ALL runs in no transaction, not even in that of a text with two commands.
+  if (trust === 'foreign') return [...rollback, 'discard all']
+  const reset = evidence.residue === 'none' ? [] : [SOFT_RESET]
+  const text = [...rollback, ...reset].join('; ')
+  return text === '' ? [] : [text]
+}

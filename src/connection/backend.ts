@@ -1,0 +1,170 @@
+import type { Socket } from 'node:net'
+import { ConnectionLostError, OutcomeUnknownError } from '../errors.ts'
+import { requestCancel } from './cancel-request.ts'
+import type { ConnectionTarget, TypeProfile } from './connection.ts'
+import type { DriverClient } from './driver.ts'
+import type { DriverQuery } from './driver-query.ts'
+import type { LoggedIn } from './login.ts'
+import { RunningStatement, type StatementHost } from './running-statement.ts'
+import { SessionWatch } from './session-watch.ts'
+import { nameOf } from './socket-step.ts'
+
+const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
+/** A peer that does not answer the goodbye keeps the socket no longer. */
+const CLOSE_TIMEOUT_MS = 1_000
+const CANCEL_TIMEOUT_MS = 2_000
+
+/**
+ * A socket with a server's process behind it, which takes query objects one after another. Whoever calls
+ * sees to it that no two overlap. However it ends, the running query is settled.
+ */
+export class Backend {
+  readonly watch = new SessionWatch(() => this.#running)
+  /** Settles when the socket has closed. */
+  readonly closed: Promise<void>
+  readonly #login: LoggedIn
+  readonly #target: ConnectionTarget
+  readonly #socket: Socket
+  readonly #client: DriverClient
+  /** Why nothing more is sent; undefined while open. */
+  #end: Error | undefined
+  #running: RunningStatement | undefined
+  /** Of the running statement: what the driver had written before it. */
+  #writesBefore = 0
+  #cancelling: Promise<void> | undefined
+  readonly #host: StatementHost = {
+    cancel: () => void this.cancel(),
+    destroy: (cause) => this.destroy(cause),
+  }
+
+  /** Takes the socket over. */
+  constructor(login: LoggedIn, target: ConnectionTarget) {
+    this.#login = login
+    this.#target = target
+    this.#socket = login.socket
+    this.#client = login.client
+    this.closed = new Promise((resolve) => {
+      this.#socket.once('close', () => {
+        this.#lose()
+        resolve()
+      })
+    })
+    this.#socket.on('error', (cause) => this.destroy(cause))
+    this.#socket.on('end', () => this.destroy(new Error('the server ended the connection')))
+    this.#socket.on('data', (chunk) => this.#receive(chunk))
+    this.#socket.resume()
+  }
+
+  get isOpen(): boolean {
+    return this.#end === undefined
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** The cancel that is under way: it could hit a statement sent before it has ended. */
+  get cancelling(): Promise<void> | undefined {
+    return this.#cancelling
+  }
+
+  /**
+   * Runs a query object; resolves with what the driver resolved it with.
+   * @param onStream takes the stream of a COPY; without it COPY is refused
+   * @throws what the driver rejected it with, or an error of ours.
+   */
+  send(
+    query: DriverQuery,
+    profile: TypeProfile,
+    maxBytes: number,
+    onStream?: (stream: unknown) => void,
+  ): Promise<unknown> {
+    if (this.#end) return Promise.reject(this.lost())
+    const running = new RunningStatement(query, maxBytes, this.#host, onStream)
+    this.#writesBefore = this.#client.socket.writes
+    this.#running = running
+    this.#client.profile = profile
+    this.#client.submit(query)
+    return running.ended
+  }
+
+  /** Ends the running statement, or the connection where that cannot be done in time. Never rejects. */
+  cancel(reason?: Error): Promise<void> {
+    const running = this.#running
+    if (!running || this.#end) return this.#cancelling ?? Promise.resolve()
+    running.cancel(reason)
+    const isWanted = () => this.#running === running
+    this.#cancelling ??= requestCancel(this.#target, this.#login.key, CANCEL_TIMEOUT_MS, isWanted)
+      .catch((cause: Error) => this.destroy(cause))
+      .finally(() => {
+        this.#cancelling = undefined
+      })
+    return this.#cancelling
+  }
+
+  /** Says goodbye and waits for the socket to close. */
+  async close(): Promise<void> {
+    if (!this.#end) {
+      this.#end = new Error('closed by us')
+      this.#socket.end(TERMINATE)
+    }
+    const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS)
+    await this.closed
+    clearTimeout(timer)
+  }
+
+  destroy(cause: Error): void {
+    this.#end ??= cause
+    this.#client.socket.detach()
+    this.#socket.destroy()
+  }
+
+  /** For a statement that was not sent. */
+  lost(): ConnectionLostError {
+    return new ConnectionLostError(this.#words('has ended'), { cause: this.#end })
+  }
+
+  /** For a session that may not have another user. */
+  unclean(why: string): ConnectionLostError {
+    return new ConnectionLostError(this.#words(`cannot be used again: ${why}`))
+  }
+
+  #receive(chunk: Buffer): void {
+    const running = this.#running
+    try {
+      this.#login.reader.read(chunk, this.watch)
+    } catch (cause) {
+      this.destroy(cause instanceof Error ? cause : new Error(String(cause)))
+    }
+    running?.count(chunk.length)
+    if (!running && this.watch.fatal) this.destroy(new Error('the server ended the session'))
+    if (this.#socket.destroyed) return
+    this.#client.socket.deliver(chunk)
+    if (!running?.isReady) return
+    running.isReady = false
+    // Without an outcome the driver sends the statement again, as after a change of its cached plan.
+    if (!running.hasOutcome) return
+    if (running.isRejected) this.watch.noteRejection()
+    this.#running = undefined
+    running.complete()
+  }
+
+  /** The socket has closed. */
+  #lose(): void {
+    this.destroy(new Error('the socket closed'))
+    const running = this.#running
+    this.#running = undefined
+    const wasSent = this.#client.socket.writes > this.#writesBefore
+    running?.fail(wasSent ? this.#outcomeUnknown() : this.lost())
+  }
+
+  #outcomeUnknown(): OutcomeUnknownError {
+    return new OutcomeUnknownError(this.#words('was lost while a statement ran'), { cause: this.#end })
+  }
+
+  #words(what: string): string {
+    const { fatal } = this.watch
+    const why = fatal ? `${fatal.sqlstate}: ${fatal.message}` : this.#end?.message
+    return `the connection to ${nameOf(this.#target)} ${what}${why ? ` (${why})` : ''}`
+  }
+}

@@ -8,7 +8,7 @@ import { within } from '../registry/within.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { proveIdentity } from './identity.ts'
 import type { ResolvedRouterOptions } from './options.ts'
-import type { TenantPool } from './tenant-pool.ts'
+import type { TenantPool } from './pool/tenant-pool.ts'
 
 /** Gone, or gone now: only sessions of the role itself are looked at, so nobody else's is ended. */
 const TERMINATE = `

@@ -1,8 +1,8 @@
 import type { TenantId } from '../tenant/tenant-id.ts'
 import type { ResolvedRouterOptions } from './options.ts'
-import type { Scheduler } from './scheduler.ts'
-import type { SlotState } from './slot.ts'
-import type { TenantPool } from './tenant-pool.ts'
+import type { SlotState } from './pool/slot.ts'
+import type { TenantPool } from './pool/tenant-pool.ts'
+import type { Scheduler } from './scheduling/scheduler.ts'
 
 export type ConnectionCounts = Record<SlotState, number>
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Budget, type Permit } from '../../src/router/budget.ts'
+import { Budget, type Permit } from '../../src/router/pool/budget.ts'
 
 const LIMITS = { process: 5, server: 3, tenant: 2 }
 const take = (budget: Budget, server: string, tenant: string) =>

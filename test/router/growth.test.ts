@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { BatchShare } from '../../src/router/batch-share.ts'
-import { growsInMs } from '../../src/router/growth.ts'
+import { BatchShare } from '../../src/router/scheduling/batch-share.ts'
+import { growsInMs } from '../../src/router/scheduling/growth.ts'
 
 describe('growth of a tenant that has a connection', () => {
   const calm = { waitedMs: 0, serviceMs: 0, growAfterMs: 2, fill: 0.1 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { currentLeaseContext, inLeaseContext } from '../../src/router/lease-context.ts'
+import { currentLeaseContext, inLeaseContext } from '../../src/router/scheduling/lease-context.ts'
 
 describe('a scoped use of the router', () => {
   it('is nested once it, or one around it, holds a lease', () => {

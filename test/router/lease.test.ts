@@ -72,7 +72,7 @@ describe('a lease', () => {
     const lease = await world.lease('acme')
     const running = lease.run({ text: 'select pg_sleep(30)' })
     lease.release()
-    await expect(running).rejects.toThrow()
+    await expect(running).rejects.toMatchObject({ code: 'cancelled' })
     using next = await world.lease('acme', { acquireTimeoutMs: 2_000 })
     expect((await next.run(whose)).rows).toEqual([{ tenant: 'acme' }])
   })

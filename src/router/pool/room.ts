@@ -1,5 +1,5 @@
+import type { ResolvedRouterOptions } from '../options.ts'
 import type { Budget, Permit, Scope } from './budget.ts'
-import type { ResolvedRouterOptions } from './options.ts'
 import type { Slot } from './slot.ts'
 import type { TenantPool } from './tenant-pool.ts'
 

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import type { ServerRecord } from '../registry/server-record.ts'
-import type { TenantId } from '../tenant/tenant-id.ts'
-import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { ServerRecord } from '../../registry/server-record.ts'
+import type { TenantId } from '../../tenant/tenant-id.ts'
+import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import { TenantPool } from './tenant-pool.ts'
 
 /**

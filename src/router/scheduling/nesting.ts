@@ -1,4 +1,4 @@
-import type { Slot } from './slot.ts'
+import type { Slot } from '../pool/slot.ts'
 
 /**
  * Whether nothing in a full scope can come free by itself: every connection in it is out to a scoped use

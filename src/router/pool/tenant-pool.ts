@@ -1,9 +1,9 @@
-import type { Trust } from '../connection/connection.ts'
-import type { ServerRecord } from '../registry/server-record.ts'
-import type { TenantId } from '../tenant/tenant-id.ts'
-import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { Trust } from '../../connection/connection.ts'
+import type { ServerRecord } from '../../registry/server-record.ts'
+import type { TenantId } from '../../tenant/tenant-id.ts'
+import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import type { Waiter } from '../scheduling/waiter.ts'
 import type { Slot } from './slot.ts'
-import type { Waiter } from './waiter.ts'
 
 /** Milliseconds after which a past use counts half when pools are compared. */
 const HALF_LIFE_MS = 30_000

@@ -1,5 +1,5 @@
-import type { Trust } from '../connection/connection.ts'
-import type { TenantPool } from './tenant-pool.ts'
+import type { Trust } from '../../connection/connection.ts'
+import type { TenantPool } from '../pool/tenant-pool.ts'
 import type { Waiter } from './waiter.ts'
 
 /** All who wait, in the queues of their pools. Invariant: `size` is the sum of those queues. */

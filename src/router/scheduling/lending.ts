@@ -1,7 +1,7 @@
+import type { Room } from '../pool/room.ts'
+import type { Slot } from '../pool/slot.ts'
+import type { TenantPool } from '../pool/tenant-pool.ts'
 import { BatchShare } from './batch-share.ts'
-import type { Room } from './room.ts'
-import type { Slot } from './slot.ts'
-import type { TenantPool } from './tenant-pool.ts'
 import type { AcquireRequest } from './waiter.ts'
 
 /** What a lease counts while it is out, taken and given back in one place. */

@@ -1,7 +1,7 @@
-import type { CloseReason, EventHub } from './events.ts'
-import type { Bound, Room } from './room.ts'
-import type { Slot } from './slot.ts'
-import type { TenantPool } from './tenant-pool.ts'
+import type { CloseReason, EventHub } from '../events.ts'
+import type { Bound, Room } from '../pool/room.ts'
+import type { Slot } from '../pool/slot.ts'
+import type { TenantPool } from '../pool/tenant-pool.ts'
 import { chooseVictim, chooseVictimPool } from './victim.ts'
 import type { Waiter } from './waiter.ts'
 

@@ -1,7 +1,7 @@
-import type { Trust } from '../connection/connection.ts'
-import { CancelledError } from '../errors.ts'
+import type { Trust } from '../../connection/connection.ts'
+import { CancelledError } from '../../errors.ts'
+import type { Slot } from '../pool/slot.ts'
 import type { LeaseContext } from './lease-context.ts'
-import type { Slot } from './slot.ts'
 
 export interface AcquireRequest {
   readonly trust: Trust

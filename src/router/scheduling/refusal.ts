@@ -1,7 +1,7 @@
-import { AcquireTimeoutError, NestedLeaseError } from '../errors.ts'
+import { AcquireTimeoutError, NestedLeaseError } from '../../errors.ts'
+import type { Room } from '../pool/room.ts'
+import type { TenantPool } from '../pool/tenant-pool.ts'
 import { isDeadlocked } from './nesting.ts'
-import type { Room } from './room.ts'
-import type { TenantPool } from './tenant-pool.ts'
 
 /** Says which limit kept the caller waiting. */
 export function acquireTimeout(room: Room, pool: TenantPool, timeoutMs: number): AcquireTimeoutError {

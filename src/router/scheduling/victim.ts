@@ -1,5 +1,5 @@
-import type { Slot } from './slot.ts'
-import type { TenantPool } from './tenant-pool.ts'
+import type { Slot } from '../pool/slot.ts'
+import type { TenantPool } from '../pool/tenant-pool.ts'
 
 export interface VictimRules {
   /** Only pools for which this holds are looked at: those in the scope that is full. */

@@ -1,6 +1,8 @@
-import { InternalError } from '../errors.ts'
-import { within } from '../registry/within.ts'
-import type { CloseReason, EventHub } from './events.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '../../connection/connection.ts'
+import { InternalError } from '../../errors.ts'
+import { within } from '../../registry/within.ts'
+import type { CloseReason, EventHub } from '../events.ts'
 import type { Slot } from './slot.ts'
 import type { TenantPool } from './tenant-pool.ts'
 
@@ -9,6 +11,7 @@ export type ConfirmGone = (pool: TenantPool, pid: number) => Promise<boolean>
 
 /** A cancelled statement has this long to end, before its connection is destroyed. */
 const CANCEL_MS = 500
+const CANCEL_AGAIN_MS = 50
 /** What the last user left has this long to be cleaned. */
 const CLEAN_MS = 2_000
 const EVIDENCE_FIRST_MS = 100
@@ -35,8 +38,7 @@ export class Retirement {
   async clean(slot: Slot, quiet: Promise<void>): Promise<boolean> {
     const { connection } = slot
     try {
-      if (connection.isBusy) await within(connection.cancel(), CANCEL_MS, late('cancelling'))
-      await within(quiet, CANCEL_MS, late('the last statement'))
+      await within(cancelUntilQuiet(connection, quiet), CANCEL_MS, late('the last statement'))
       await within(connection.clean(slot.trust), CLEAN_MS, late('cleaning'))
       return connection.isOpen && slot.state === 'cleaning'
     } catch (error) {
@@ -103,6 +105,18 @@ export class Retirement {
 
   #endQuarantine(slot: Slot): void {
     if (this.#waits.delete(slot)) this.#onGone(slot)
+  }
+}
+
+/** A cancel that reaches the server before its statement does nothing, so it is sent again. */
+async function cancelUntilQuiet(connection: Connection, quiet: Promise<void>): Promise<void> {
+  let isQuiet = false
+  const settled = quiet.then(() => {
+    isQuiet = true
+  })
+  while (!isQuiet && connection.isOpen) {
+    if (connection.isBusy) await connection.cancel()
+    await Promise.race([settled, sleep(CANCEL_AGAIN_MS)])
   }
 }
 

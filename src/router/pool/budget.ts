@@ -1,4 +1,4 @@
-import { InternalError } from '../errors.ts'
+import { InternalError } from '../../errors.ts'
 
 /** Where a limit on connections applies. */
 export type Scope = 'process' | 'server' | 'tenant'

@@ -1,9 +1,9 @@
-import type { Trust } from '../connection/connection.ts'
-import type { DriverConnection } from '../connection/driver-connection.ts'
-import { InternalError } from '../errors.ts'
+import type { Trust } from '../../connection/connection.ts'
+import type { DriverConnection } from '../../connection/driver-connection.ts'
+import { InternalError } from '../../errors.ts'
+import type { CloseReason } from '../events.ts'
+import type { LeaseContext } from '../scheduling/lease-context.ts'
 import type { Permit } from './budget.ts'
-import type { CloseReason } from './events.ts'
-import type { LeaseContext } from './lease-context.ts'
 import type { TenantPool } from './tenant-pool.ts'
 
 /**

@@ -51,5 +51,9 @@ function arrayCodec(element: number): Codec {
 
 /** Of an array whose elements are JSON text. */
 function nested(values: readonly unknown[]): string {
-  return `[${values.map((value) => (Array.isArray(value) ? nested(value) : (value ?? 'null'))).join(',')}]`
+  const elements = values.map((value) => {
+    if (Array.isArray(value)) return nested(value)
+    return typeof value === 'string' ? value : 'null'
+  })
+  return `[${elements.join(',')}]`
 }

@@ -67,7 +67,7 @@ function columnsOf(fields: readonly Field[], rowMode: 'object' | 'array'): reado
 
 function written(value: unknown, { label, isFragment }: Column): string {
   if (value === null || value === undefined) return `${label}null`
-  return isFragment ? `${label}${value}` : `${label}${JSON.stringify(value)}`
+  return label + (isFragment && typeof value === 'string' ? value : JSON.stringify(value))
 }
 
 function described(field: Field) {

@@ -15,23 +15,15 @@ export function parameterText(value: unknown, position: number): string | null {
 }
 
 function scalarText(value: unknown, position: number): string {
-  switch (typeof value) {
-    case 'string':
-      return value
-    case 'boolean':
-      return String(value)
-    case 'number':
-      if (Number.isInteger(value) && !Number.isSafeInteger(value))
-        throw new InvalidRequestError(
-          `Parameter ${position} is beyond the integers that JSON numbers hold exactly: send it as a string.`,
-        )
-      return String(value)
-    default:
-      return objectText(value, position)
-  }
+  if (typeof value === 'string') return value
+  if (Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw new InvalidRequestError(
+      `Parameter ${position} is beyond the integers that JSON numbers hold exactly: send it as a string.`,
+    )
+  return jsonText(value, position)
 }
 
-function objectText(value: unknown, position: number): string {
+function jsonText(value: unknown, position: number): string {
   try {
     return JSON.stringify(value)
   } catch {

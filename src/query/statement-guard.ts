@@ -1,5 +1,5 @@
 import type { Statement, StatementResult } from '../connection/connection.ts'
-import { OutcomeUnknownError, SqlError, StatementTimeoutError } from '../errors.ts'
+import { CancelledError, OutcomeUnknownError, StatementTimeoutError } from '../errors.ts'
 
 /** The part of a lease that statements run on. */
 export interface StatementRunner {
@@ -10,7 +10,6 @@ export interface StatementRunner {
 
 /** Milliseconds for a cancelled statement to end before we stop waiting for it. */
 const CANCEL_GRACE_MS = 800
-const QUERY_CANCELED = '57014'
 
 /**
  * Runs the statements of one request, under one time limit and for as long as the caller is there. When
@@ -18,9 +17,7 @@ const QUERY_CANCELED = '57014'
  */
 export class StatementGuard implements Disposable {
   readonly #runner: StatementRunner
-  readonly #limitMs: number
   readonly #signal: AbortSignal
-  readonly #startedAt = performance.now()
   /** First the time limit, then the grace of the cancelled statement. */
   #timer: NodeJS.Timeout
   /** Why nothing runs any more, and when the cancel has gone through. */
@@ -32,13 +29,13 @@ export class StatementGuard implements Disposable {
   /** @param signal aborts with an Error as its reason. */
   constructor(runner: StatementRunner, limitMs: number, signal: AbortSignal) {
     this.#runner = runner
-    this.#limitMs = limitMs
     this.#signal = signal
     this.#abandoned = new Promise<never>((_, reject) => {
       this.#abandon = reject
     })
     this.#abandoned.catch(() => undefined) // a request that ends before needs no one to hear it
-    this.#timer = setTimeout(() => this.#stop(this.#tookTooLong()), limitMs)
+    const tookTooLong = () => new StatementTimeoutError(`the statements of a request took over ${limitMs} ms`)
+    this.#timer = setTimeout(() => this.#stop(tookTooLong()), limitMs)
     signal.addEventListener('abort', this.#onAbort)
   }
 
@@ -87,14 +84,8 @@ export class StatementGuard implements Disposable {
     this.#end = { reason, cancelled }
   }
 
+  /** A cancelled statement says no more than that; the reason is ours. */
   #meaningOf(error: unknown): unknown {
-    if (!(error instanceof SqlError) || error.sqlstate !== QUERY_CANCELED) return error
-    if (this.#end) return this.#end.reason
-    // The server's own limit fires at about the same moment as ours.
-    return performance.now() - this.#startedAt >= this.#limitMs ? this.#tookTooLong() : error
-  }
-
-  #tookTooLong(): StatementTimeoutError {
-    return new StatementTimeoutError(`the statements of a request took longer than ${this.#limitMs} ms`)
+    return this.#end && error instanceof CancelledError ? this.#end.reason : error
   }
 }

@@ -1,0 +1,206 @@
+import type { Hono } from 'hono'
+import { PoolEventStreams } from '../../src/http/admin/pool-event-streams.ts'
+import { Health } from '../../src/http/health.ts'
+import { type OperatorAppDeps, operatorApp } from '../../src/http/operator-app.ts'
+import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
+import { type TenantAppDeps, tenantApp } from '../../src/http/tenant-app.ts'
+import { announcing } from '../../src/registry/announcing-registry.ts'
+import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
+import type { KeyRecord } from '../../src/registry/key-record.ts'
+import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
+import { Sealer } from '../../src/registry/sealing.ts'
+import { CallerResolver } from '../../src/resolve/caller-resolver.ts'
+import { KeyVerifier } from '../../src/resolve/key-verifier.ts'
+import { openLog } from '../../src/telemetry/log.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { startWorld, type World, type WorldOptions } from '../support/world.ts'
+
+/** Sent as a parameter by tests; wherever it turns up outside of rows, something leaked. */
+export const CANARY = 'canary-parameter-7f3d'
+export const BASE_DOMAIN = 'db.example.test'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The parsed body; tests say what they expect of it. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shape is what is being tested
+  readonly json: any
+}
+
+export interface Ask {
+  readonly method?: string
+  readonly key?: string | undefined
+  readonly headers?: Record<string, string>
+  /** Sent as JSON, unless it is a text. */
+  readonly body?: unknown
+  readonly host?: string
+  readonly signal?: AbortSignal
+}
+
+export interface HttpWorldOptions {
+  readonly world?: WorldOptions
+  readonly tenantApp?: Partial<Pick<TenantAppDeps, 'limits' | 'maxBodyBytes' | 'requestTimeoutMs'>>
+  readonly operatorApp?: Partial<Pick<OperatorAppDeps, 'metricsAccess'>>
+  readonly topTenants?: number
+  /** Wall clock that keys expire by. */
+  readonly now?: () => number
+}
+
+/** The body of a problem, but for what differs with every request. */
+export function withoutRequestId({ json }: Answer): string {
+  return JSON.stringify({ ...json, requestId: undefined })
+}
+
+interface Requestable {
+  request(url: string, init: RequestInit): Response | Promise<Response>
+}
+
+/** Both planes over a world of real databases. Everything that they answer or log is kept, and holds no secret. */
+export class HttpWorld implements AsyncDisposable {
+  readonly world: World
+  readonly health = new Health()
+  readonly metrics: Metrics
+  readonly events: PoolEventStreams
+  readonly tenants: Hono<TenantEnv>
+  readonly operators: Hono<OperatorEnv>
+  readonly logLines: string[] = []
+  readonly #answers: string[] = []
+  readonly #keySecrets: string[] = []
+
+  constructor(world: World, options: HttpWorldOptions) {
+    const { router, directory, registry } = world
+    const log = openLog('debug', { write: (line: string) => void this.logLines.push(line) })
+    this.world = world
+    this.metrics = new Metrics({ router, directory, version: '0.0.0', topTenants: options.topTenants ?? 20 })
+    this.events = new PoolEventStreams(router, { maxClients: 2, maxPending: 8 })
+    const shared = { router, health: this.health, observer: this.metrics, log }
+    this.tenants = tenantApp({
+      ...shared,
+      callers: new CallerResolver(directory, {
+        baseDomain: BASE_DOMAIN,
+        ...(options.now ? { now: options.now } : {}),
+      }),
+      limits: { maxRows: 1_000, maxResultBytes: 1_000_000, statementTimeoutMs: 10_000 },
+      maxBodyBytes: 100_000,
+      requestTimeoutMs: 15_000,
+      ...options.tenantApp,
+    })
+    const sealer = new Sealer(MasterKeys.fromText(generateMasterKey()))
+    this.operators = operatorApp({
+      ...shared,
+      lifecycle: {
+        registry: announcing(registry, (change) => directory.invalidate(change)),
+        sealer,
+        adminSealer: undefined,
+      },
+      keys: new KeyVerifier(directory),
+      metrics: this.metrics,
+      metricsAccess: 'viewer',
+      events: this.events,
+      maxBodyBytes: 100_000,
+      requestTimeoutMs: 15_000,
+      ...options.operatorApp,
+    })
+    this.health.ready()
+  }
+
+  /** Asks the tenant plane. */
+  ask(path: string, ask: Ask = {}): Promise<Answer> {
+    return this.#ask(this.tenants, path, ask)
+  }
+
+  /** Asks the operator plane. */
+  operate(path: string, ask: Ask = {}): Promise<Answer> {
+    return this.#ask(this.operators, path, ask)
+  }
+
+  /** A new key, as its holder has it. */
+  async key(scope: KeyRecord['scope'], change: Partial<KeyRecord> = {}): Promise<string> {
+    const made = makeKey()
+    const record: KeyRecord = {
+      id: made.id,
+      scope,
+      secretHash: made.hash,
+      readOnly: false,
+      name: 'test',
+      createdAt: new Date().toISOString(),
+      expiresAt: null,
+      revokedAt: null,
+      ...change,
+    }
+    await this.world.registry.commit(
+      {
+        puts: [{ kind: 'key', id: made.id, record }],
+        audit: { actor: 'test', action: 'key', target: made.id, at: record.createdAt, detail: {} },
+      },
+      [{ kind: 'key', id: made.id, revision: 0 }],
+    )
+    this.#keySecrets.push(made.secret.reveal())
+    return formatApiKey(made).reveal()
+  }
+
+  serviceKey(change: Partial<KeyRecord> = {}): Promise<string> {
+    return this.key({ kind: 'service', labels: null }, change)
+  }
+
+  async tenantKey(tenant: string, change: Partial<KeyRecord> = {}): Promise<string> {
+    const entry = await this.world.registry.find('tenant', tenant)
+    if (!entry) throw new Error(`there is no tenant ${tenant}`)
+    return this.key({ kind: 'tenant', tenant: entry.record.id, generation: entry.record.generation }, change)
+  }
+
+  operatorKey(role: 'viewer' | 'operator' | 'admin'): Promise<string> {
+    return this.key({ kind: 'operator', role })
+  }
+
+  /** Everything that left the service, but for what it was asked to hand out. */
+  keep(text: string): void {
+    this.#answers.push(text)
+  }
+
+  /** Answers and log lines of this world that hold a canary, the password of a tenant, or the secret of a key. */
+  leaks(): string[] {
+    const passwords = [...this.world.places.values()].map(({ password }) => password)
+    const secrets = [CANARY, ...passwords, ...this.#keySecrets]
+    return [...this.#answers, ...this.logLines].filter((text) => secrets.some((one) => text.includes(one)))
+  }
+
+  async #ask(app: Requestable, path: string, ask: Ask): Promise<Answer> {
+    const headers = new Headers(ask.headers)
+    if (ask.key !== undefined) headers.set('authorization', `Bearer ${ask.key}`)
+    const { body, method = body === undefined ? 'GET' : 'POST' } = ask
+    const response = await app.request(`http://${ask.host ?? '127.0.0.1'}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(ask.signal ? { signal: ask.signal } : {}),
+    })
+    return this.#kept(response)
+  }
+
+  async #kept(response: Response): Promise<Answer> {
+    const text = await response.text()
+    this.keep(text)
+    const json: unknown = response.headers.get('content-type')?.includes('json')
+      ? JSON.parse(text)
+      : undefined
+    return { status: response.status, headers: response.headers, text, json }
+  }
+
+  /** @throws where anything leaked: so every file that asks, checks. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const leaks = this.leaks().length
+    this.events.close()
+    this.metrics[Symbol.dispose]()
+    await this.world[Symbol.asyncDispose]()
+    if (leaks > 0) throw new Error(`${leaks} answers or log lines hold a secret`)
+  }
+}
+
+export async function startHttpWorld(
+  tenants: readonly string[],
+  options: HttpWorldOptions = {},
+): Promise<HttpWorld> {
+  return new HttpWorld(await startWorld(tenants, options.world), options)
+}

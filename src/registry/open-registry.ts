@@ -12,7 +12,7 @@ export interface OpenRegistryOptions {
  * Opens the registry that a URL names: `postgres://…`, `consul://…` or `file:PATH`. Only the backend that is
  * asked for is loaded. The caller closes it.
  * @throws {InvalidConfigError} for a URL of another kind, or one that its backend does not understand.
- * @throws {RegistryUnavailableError | RegistryTooNewError}
+ * @throws {InvalidDsnError | RegistryUnavailableError | RegistryTooNewError}
  */
 export async function openRegistry(
   url: string | Secret,
@@ -24,6 +24,11 @@ export async function openRegistry(
     case 'file': {
       const { FileRegistry } = await import('./file/file-registry.ts')
       return FileRegistry.open(pathOf(text), options)
+    }
+    case 'postgres':
+    case 'postgresql': {
+      const { PostgresRegistry } = await import('./postgres/postgres-registry.ts')
+      return PostgresRegistry.open(new Secret(text), options)
     }
     default:
       throw new InvalidConfigError(['registry URL: expected postgres://…, consul://… or file:PATH'])

@@ -74,7 +74,7 @@ describe('a sealed secret', () => {
       inspect(sealed),
       JSON.stringify({ opened }),
       inspect({ opened }),
-      `${opened}`,
+      String(opened),
       inspect(sealer, { depth: 9, showHidden: true }),
     ]) {
       expect(text).not.toContain(CANARY)
@@ -126,7 +126,7 @@ describe('master keys', () => {
   ])('refuse the malformed text %j without echoing it', (text) => {
     const error = thrownBy(() => MasterKeys.fromText(text))
     expect(error).toBeInstanceOf(InvalidConfigError)
-    if (text.length > 4) expect(inspect(error)).not.toContain(text)
+    expect(inspect(error)).not.toContain(text)
   })
 
   it('name every fault at once and refuse a kid that is there twice', () => {

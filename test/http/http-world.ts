@@ -115,6 +115,11 @@ export class HttpWorld implements AsyncDisposable {
     return this.#ask(this.operators, path, ask)
   }
 
+  /** The operator plane's answer as it comes, for streams. Whoever asked cancels its body. */
+  async follow(path: string, key: string): Promise<Response> {
+    return this.operators.request(`http://127.0.0.1${path}`, { headers: { authorization: `Bearer ${key}` } })
+  }
+
   /** A new key, as its holder has it. */
   async key(scope: KeyRecord['scope'], change: Partial<KeyRecord> = {}): Promise<string> {
     const made = makeKey()

@@ -43,8 +43,8 @@ export class FileRegistry implements Registry {
   readonly #watch: FileWatch
   readonly #closed = new AbortController()
   readonly #followers = new Set<Wakeup>()
-  /** The fault reported last, so that each is reported once. */
-  #reported: string | undefined
+  /** What the last look found wrong, and whether that was reported. */
+  #fault: { readonly message: string; isReported: boolean } | undefined
   #closing: Promise<void> | undefined
 
   private constructor(path: string, file: RegistryFile, options: Required<FileRegistryOptions>) {
@@ -190,10 +190,19 @@ export class FileRegistry implements Registry {
           ? error
           : new RegistryUnavailableError('the file cannot be read', { cause: error })
     }
-    if (fault !== undefined && fault.message !== this.#reported) this.#onFault(fault)
-    this.#reported = fault?.message
+    this.#report(fault)
     if (this.#file.state !== before) this.#wakeFollowers()
     return fault === undefined
+  }
+
+  /** Once for each fault, when a second look finds it still there: a file is seen while it is being written, too. */
+  #report(fault: Error | undefined): void {
+    if (fault === undefined || fault.message !== this.#fault?.message) {
+      this.#fault = fault && { message: fault.message, isReported: false }
+    } else if (!this.#fault.isReported) {
+      this.#fault.isReported = true
+      this.#onFault(fault)
+    }
   }
 
   #wakeFollowers(): void {

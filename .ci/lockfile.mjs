@@ -18,6 +18,13 @@ for (const [path, entry] of Object.entries(lock.packages)) {
   if (entry.hasInstallScript && manifest.allowScripts?.[name] === undefined) {
     faults.push(`${name} has an install script that allowScripts neither permits nor denies`)
   }
+  // npm leaves out what the registry of the day did not have for other platforms, and npm ci refuses the result.
+  for (const optional of Object.keys(entry.optionalDependencies ?? {})) {
+    const nested = `${path}/node_modules/${optional}`
+    if (!lock.packages[nested] && !lock.packages[`node_modules/${optional}`]) {
+      faults.push(`${optional}, which ${name} has for other platforms, is not locked`)
+    }
+  }
 }
 for (const [name, range] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
   const locked = lock.packages[`node_modules/${name}`]?.version

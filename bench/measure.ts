@@ -34,9 +34,11 @@ export async function measure(
   await writeFile(targets, JSON.stringify({ url: running.url, key: contestant.key, tenants }), {
     mode: 0o600,
   })
+  const admin = join(folder, 'admin.dsn')
+  await writeFile(admin, ground.adminDsn, { mode: 0o600 })
   const flags = {
     targets,
-    postgres: ground.adminDsn,
+    'postgres-file': admin,
     seconds: options.seconds,
     warmup: options.warmup,
     workers: options.workers,

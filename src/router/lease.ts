@@ -6,8 +6,8 @@ import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { CloseReason, EventHub } from './events.ts'
 import type { Slot } from './pool/slot.ts'
 import type { Scheduler } from './scheduling/scheduler.ts'
+import { ExclusiveSource } from './sql-exclusive-source.ts'
 import { createSql } from './sql-facade.ts'
-import { type ExclusiveSource, exclusiveSource } from './sql-source.ts'
 
 export interface LeaseTerms {
   /** Milliseconds until the connection is taken away. */
@@ -40,7 +40,7 @@ export class Lease implements Disposable {
     this.#scheduler = scheduler
     this.#events = events
     this.#terms = terms
-    this.#source = exclusiveSource(slot.connection)
+    this.#source = new ExclusiveSource(slot.connection, { isRevoked: false, maxBytes: terms.maxResultBytes })
     slot.revoke = (reason, error) => this.#end(error, reason)
     this.#timer = setTimeout(() => this.#end(expired(this), 'expired'), terms.timeoutMs)
   }
@@ -48,6 +48,11 @@ export class Lease implements Disposable {
   /** For the sql facade of the router; whoever runs statements on it has the lease to himself. */
   get connection(): DriverConnection {
     return this.#slot.connection
+  }
+
+  /** The cap of one answer. */
+  get maxBytes(): number {
+    return this.#terms.maxResultBytes
   }
 
   /** Aborts when the connection was taken away; the reason is the error. */

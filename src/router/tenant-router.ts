@@ -143,6 +143,7 @@ export class TenantRouter implements AsyncDisposable {
       const lease = await this.lease(own ?? requireTenant(), signal ? { ...options, signal } : options)
       return {
         connection: lease.connection,
+        maxBytes: lease.maxBytes,
         get isRevoked() {
           return lease.isOver
         },

@@ -1,0 +1,63 @@
+import type { DriverConnection } from '../connection/driver-connection.ts'
+import { LeaseReleasedError } from '../errors.ts'
+import { type ConnectionSource, Gate, type HeldConnection } from './sql-source.ts'
+
+/** Hands a source on to one handle, until that handle ends; the source and its other handles go on. */
+export class EndableSource implements ConnectionSource {
+  readonly #source: ConnectionSource
+  readonly #quiet = new Gate()
+  #out = 0
+  #hasEnded = false
+
+  constructor(source: ConnectionSource) {
+    this.#source = source
+  }
+
+  /** @throws {LeaseReleasedError} after `end()`, and what the source throws. */
+  async hold(signal?: AbortSignal): Promise<HeldConnection> {
+    if (this.#hasEnded) throw new LeaseReleasedError('a statement was issued on a handle that has ended')
+    this.#out++
+    try {
+      return new CountedHold(await this.#source.hold(signal), () => this.#giveBack())
+    } catch (error) {
+      this.#giveBack()
+      throw error
+    }
+  }
+
+  /** Refuses new holds. Settles when those that are out, or wait, have been released. */
+  end(): Promise<void> {
+    this.#hasEnded = true
+    if (this.#out === 0) this.#quiet.open()
+    return this.#quiet.opened
+  }
+
+  #giveBack(): void {
+    this.#out--
+    if (this.#hasEnded && this.#out === 0) this.#quiet.open()
+  }
+}
+
+class CountedHold implements HeldConnection {
+  readonly connection: DriverConnection
+  readonly maxBytes: number | undefined
+  readonly #held: HeldConnection
+  #giveBack: (() => void) | undefined
+
+  constructor(held: HeldConnection, giveBack: () => void) {
+    this.connection = held.connection
+    this.maxBytes = held.maxBytes
+    this.#held = held
+    this.#giveBack = giveBack
+  }
+
+  get isRevoked(): boolean {
+    return this.#held.isRevoked
+  }
+
+  release(): void {
+    this.#held.release()
+    this.#giveBack?.()
+    this.#giveBack = undefined
+  }
+}

@@ -1,0 +1,133 @@
+import type { DriverConnection } from '../connection/driver-connection.ts'
+import { CancelledError, LeaseReleasedError, NestedLeaseError } from '../errors.ts'
+import { isHeldAround } from './sql-enclosure.ts'
+import { type ConnectionSource, Gate, type HeldConnection, type HoldTerms } from './sql-source.ts'
+
+interface Waiter {
+  take(): void
+  refuse(error: Error): void
+}
+
+/**
+ * One connection for many statements: each has it alone, first come, first served. The owner keeps the
+ * connection, and cleans and closes it. States: open, closed; in both it may be held.
+ */
+export class ExclusiveSource implements ConnectionSource {
+  readonly #connection: DriverConnection
+  /** Where the connection is itself held from a source: that may revoke it. */
+  readonly #terms: HoldTerms
+  readonly #waiters = new Set<Waiter>()
+  readonly #quiet = new Gate()
+  #isHeld = false
+  #closedBy: Error | undefined
+
+  constructor(connection: DriverConnection, terms: HoldTerms = { isRevoked: false }) {
+    this.#connection = connection
+    this.#terms = terms
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
+  get isRevoked(): boolean {
+    return this.#closedBy !== undefined || this.#terms.isRevoked
+  }
+
+  get maxBytes(): number | undefined {
+    return this.#terms.maxBytes
+  }
+
+  /** @throws {LeaseReleasedError} or what `close` was given; {NestedLeaseError | CancelledError} */
+  hold(signal?: AbortSignal): Promise<HeldConnection> {
+    if (this.isRevoked) return Promise.reject(this.#refusal())
+    if (!this.#isHeld) return Promise.resolve(this.#take())
+    if (isHeldAround(this)) {
+      const use = 'use the handle that the transaction body was given'
+      return Promise.reject(
+        new NestedLeaseError(`this transaction already holds the only connection: ${use}`),
+      )
+    }
+    return this.#turn(signal)
+  }
+
+  /** Refuses new holds, and those that wait, with `reason`. Settles when the present one has been released. */
+  close(reason?: Error): Promise<void> {
+    this.#closedBy ??= reason ?? this.#refusal()
+    this.#refuseWaiters()
+    if (!this.#isHeld) this.#quiet.open()
+    return this.#quiet.opened
+  }
+
+  #turn(signal: AbortSignal | undefined): Promise<HeldConnection> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiters.delete(waiter)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const waiter: Waiter = {
+        take: () => {
+          leave()
+          resolve(this.#take())
+        },
+        refuse: (error) => {
+          leave()
+          reject(error)
+        },
+      }
+      const onAbort = () => waiter.refuse(new CancelledError('cancelled while waiting for the connection'))
+      if (signal?.aborted) return onAbort()
+      signal?.addEventListener('abort', onAbort)
+      this.#waiters.add(waiter)
+    })
+  }
+
+  #take(): HeldConnection {
+    this.#isHeld = true
+    return new Hold(this.#connection, this, () => this.#giveBack())
+  }
+
+  #giveBack(): void {
+    this.#isHeld = false
+    if (this.isRevoked) this.#refuseWaiters()
+    const [next] = this.#waiters
+    if (next) next.take()
+    else if (this.#closedBy) this.#quiet.open()
+  }
+
+  #refuseWaiters(): void {
+    for (const waiter of this.#waiters) waiter.refuse(this.#refusal())
+  }
+
+  #refusal(): Error {
+    return (
+      this.#closedBy ?? new LeaseReleasedError('a statement came after its connection had been given back')
+    )
+  }
+}
+
+class Hold implements HeldConnection {
+  readonly connection: DriverConnection
+  readonly #source: ExclusiveSource
+  #giveBack: (() => void) | undefined
+
+  constructor(connection: DriverConnection, source: ExclusiveSource, giveBack: () => void) {
+    this.connection = connection
+    this.#source = source
+    this.#giveBack = giveBack
+  }
+
+  get isRevoked(): boolean {
+    return this.#source.isRevoked
+  }
+
+  get maxBytes(): number | undefined {
+    return this.#source.maxBytes
+  }
+
+  release(): void {
+    const giveBack = this.#giveBack
+    this.#giveBack = undefined
+    giveBack?.()
+  }
+}

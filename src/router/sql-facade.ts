@@ -1,0 +1,99 @@
+import { setTimeout } from 'node:timers/promises'
+import { ARRAY_OF } from '../connection/builtin-arrays.ts'
+import type { Trust } from '../connection/connection.ts'
+import { CLOSE, PostgresError, stockTransform } from '../connection/driver.ts'
+import type { ReservedSql, Sql } from '../connection/sql.ts'
+import { UnsupportedError } from '../errors.ts'
+import { runHolding } from './sql-enclosure.ts'
+import { EndableSource } from './sql-endable-source.ts'
+import { ExclusiveSource } from './sql-exclusive-source.ts'
+import type { ConnectionSource } from './sql-source.ts'
+import { StatementRunner } from './sql-statement.ts'
+import { createTag } from './sql-tag.ts'
+import { runTransaction, type TransactionBody } from './sql-transaction.ts'
+import { HandleTypes } from './sql-types.ts'
+
+export interface SqlOptions {
+  /** Whose SQL the handle runs. That of tenants (`foreign`) leaves no prepared statements. Default: application. */
+  readonly trust?: Trust
+}
+
+/**
+ * A handle that is used as postgres.js's own `sql`, also by Drizzle and Kysely, and takes its connections
+ * from `source`: one for each statement, transaction and reservation. It holds nothing in between, so it
+ * needs no closing; `sql.end()` detaches this handle alone.
+ */
+export function createSql(source: ConnectionSource, options: SqlOptions = {}): Sql {
+  return createHandle(source, new HandleTypes(), options.trust ?? 'application')
+}
+
+/** A reservation shares the types of the handle that it was made with: ORMs write theirs there. */
+function createHandle(from: ConnectionSource, types: HandleTypes, trust: Trust): Sql {
+  const source = new EndableSource(from)
+  const begin = async (...call: [string, TransactionBody] | [TransactionBody]) => {
+    const [mode, body] = call.length === 2 ? call : (['', call[0]] as const)
+    const held = await source.hold()
+    try {
+      return await runHolding(from, () => runTransaction(held, types, trust, mode, body))
+    } finally {
+      held.release()
+    }
+  }
+  const end = (options: { timeout?: number } = {}) => atMost(options.timeout, source.end())
+  const members = {
+    begin,
+    reserve: () => reserve(source, types, trust),
+    end,
+    close: end,
+    options: handleOptions(types),
+    parameters: {},
+    PostgresError,
+    CLOSE,
+    END: CLOSE,
+    ...UNSUPPORTED,
+  }
+  // The driver's own type of a handle, which its own untyped code does not check either.
+  return Object.assign(createTag(new StatementRunner(source, types, trust)), members) as unknown as Sql
+}
+
+async function reserve(source: ConnectionSource, types: HandleTypes, trust: Trust): Promise<ReservedSql> {
+  const held = await source.hold()
+  const own = new ExclusiveSource(held.connection, held)
+  const release = () => void own.close().then(() => held.release())
+  return Object.assign(createHandle(own, types, trust), { release })
+}
+
+const ownConnection = 'it needs a connection for itself; open one beside the router with postgres.js'
+const UNSUPPORTED = {
+  listen: unsupported('sql.listen', ownConnection),
+  subscribe: unsupported('sql.subscribe', ownConnection),
+  largeObject: unsupported('sql.largeObject', 'use bytea, or the lo_ functions in one sql.begin'),
+}
+
+function unsupported(what: string, alternative: string): () => never {
+  return () => {
+    throw new UnsupportedError(what, alternative)
+  }
+}
+
+/** As postgres.js shows them, without an address: a handle has none. */
+function handleOptions({ parsers, serializers }: HandleTypes) {
+  const shared = { typeArrayMap: ARRAY_OF }
+  return Object.freeze({
+    max: 1,
+    prepare: true,
+    types: {},
+    transform: stockTransform,
+    shared,
+    parsers,
+    serializers,
+  })
+}
+
+async function atMost(seconds: number | undefined, work: Promise<void>): Promise<void> {
+  if (seconds === undefined) return work
+  const timer = new AbortController()
+  const timeout = setTimeout(seconds * 1_000, undefined, { signal: timer.signal }).catch(() => {})
+  await Promise.race([work, timeout])
+  timer.abort()
+}

@@ -1,0 +1,33 @@
+import type { DriverConnection } from '../connection/driver-connection.ts'
+
+/** Where a handle gets its connections from: the router, a lease, or a transaction. */
+export interface ConnectionSource {
+  /** One connection for one statement, one transaction, or one reservation. Aborted, it rejects and takes none. */
+  hold(signal?: AbortSignal): Promise<HeldConnection>
+}
+
+/** The sole right to a connection until `release()`, which may be called again. */
+export interface HeldConnection extends HoldTerms {
+  readonly connection: DriverConnection
+  /** The owner decides what to clean. */
+  release(): void
+}
+
+export interface HoldTerms {
+  /** The owner wants it back: what runs may end, nothing more may start. */
+  readonly isRevoked: boolean
+  /** The cap of one answer on the socket. */
+  readonly maxBytes?: number | undefined
+}
+
+/** A promise that `open()` fulfils. */
+export class Gate {
+  readonly opened: Promise<void>
+  open = (): void => {}
+
+  constructor() {
+    this.opened = new Promise((resolve) => {
+      this.open = resolve
+    })
+  }
+}

@@ -1,0 +1,89 @@
+import type { Trust } from '../connection/connection.ts'
+import type { QueryInternals } from '../connection/driver.ts'
+import type { DriverConnection } from '../connection/driver-connection.ts'
+import type { DriverQuery } from '../connection/driver-query.ts'
+import type { ConnectionSource, HeldConnection } from './sql-source.ts'
+import type { HandleTypes } from './sql-types.ts'
+
+/** One statement from the moment it is awaited until its connection is free again. */
+interface Running {
+  readonly gaveUp: AbortController
+  connection?: DriverConnection
+  /** A cancel that comes late would hit the connection's next statement: it is waited for. */
+  cancelling?: Promise<void>
+}
+
+/**
+ * Runs the statements of one handle: takes a connection for each, and gives it back when the statement has
+ * really ended (a cursor or a COPY settles long before).
+ */
+export class StatementRunner {
+  readonly #source: ConnectionSource
+  readonly #types: HandleTypes
+  readonly #trust: Trust
+  readonly #observe: ((query: QueryInternals) => void) | undefined
+  readonly #running = new WeakMap<QueryInternals, Running>()
+
+  /** @param observe sees each statement before it runs. */
+  constructor(
+    source: ConnectionSource,
+    types: HandleTypes,
+    trust: Trust,
+    observe?: (query: QueryInternals) => void,
+  ) {
+    this.#source = source
+    this.#types = types
+    this.#trust = trust
+    this.#observe = observe
+  }
+
+  /** The driver calls this once for a statement that is awaited, and cannot bear it to throw. */
+  readonly run = (query: QueryInternals): void => {
+    this.#observe?.(query)
+    // Parse boundary: `createTag` makes no others.
+    if (!query.cancelled) void this.#run(query as DriverQuery)
+  }
+
+  /** The driver calls this when the user cancels a statement, awaited or not. */
+  readonly cancel = (query: QueryInternals): void => {
+    const running = this.#running.get(query)
+    if (running?.connection) {
+      // A cancel that fails leaves the statement to its own end, which tells.
+      running.cancelling = running.connection.cancel().catch(() => {})
+      return
+    }
+    query.cancelled = true
+    query.reject(cancelledByUser())
+    running?.gaveUp.abort()
+  }
+
+  async #run(query: DriverQuery): Promise<void> {
+    const running: Running = { gaveUp: new AbortController() }
+    this.#running.set(query, running)
+    try {
+      const held = await this.#source.hold(running.gaveUp.signal)
+      try {
+        if (query.cancelled) return
+        running.connection = held.connection
+        await this.#dispatch(query, held)
+        this.#running.delete(query)
+        await running.cancelling
+      } finally {
+        held.release()
+      }
+    } catch (error) {
+      query.reject(error)
+    }
+  }
+
+  #dispatch(query: DriverQuery, { connection, maxBytes }: HeldConnection): Promise<void> {
+    const profile = this.#types.profile()
+    if (this.#trust === 'foreign' || !this.#types.maySavePlans) query.options.prepare = false
+    return connection.dispatch(query, profile, maxBytes === undefined ? {} : { maxBytes })
+  }
+}
+
+/** What postgres.js rejects a cancelled statement with that it has not sent. */
+function cancelledByUser(): Error {
+  return Object.assign(new Error('57014: canceling statement due to user request'), { code: '57014' })
+}

@@ -21,7 +21,6 @@ import {
 } from './admin/tenant-routes.ts'
 import { answerErrors } from './answer-errors.ts'
 import type { Health } from './health.ts'
-import { refuseOtherMethods } from './method-not-allowed.ts'
 import { bodyCap } from './middleware/body-cap.ts'
 import { draining } from './middleware/draining.ts'
 import { observed, type RequestObserver } from './middleware/observed.ts'
@@ -62,7 +61,6 @@ export function operatorApp(deps: OperatorAppDeps): Hono<OperatorEnv> {
     // After the role: nobody without a key makes us read a body.
     app.on(method, path, bodyCap(deps.maxBodyBytes), handler)
   }
-  refuseOtherMethods(app)
   answerErrors(app)
   return app
 }

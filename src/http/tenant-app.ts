@@ -6,7 +6,6 @@ import type { TenantRouter } from '../router/tenant-router.ts'
 import type { Log } from '../telemetry/log.ts'
 import { answerErrors } from './answer-errors.ts'
 import type { Health } from './health.ts'
-import { refuseOtherMethods } from './method-not-allowed.ts'
 import { bodyCap } from './middleware/body-cap.ts'
 import { draining } from './middleware/draining.ts'
 import { observed, type RequestObserver } from './middleware/observed.ts'
@@ -43,7 +42,6 @@ export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
   app.route('/', queryRoute(router, limits))
   app.route('/', transactionRoute(router, limits))
   app.route('/', tenantRoute(router, limits))
-  refuseOtherMethods(app)
   answerErrors(app)
   return app
 }

@@ -10,6 +10,7 @@ export interface StatementRunner {
 
 /** Milliseconds for a cancelled statement to end before we stop waiting for it. */
 const CANCEL_GRACE_MS = 800
+const CANCEL_AGAIN_MS = 100
 
 /**
  * Runs the statements of one request, under one time limit and for as long as the caller is there. When
@@ -20,7 +21,10 @@ export class StatementGuard implements Disposable {
   readonly #signal: AbortSignal
   /** First the time limit, then the grace of the cancelled statement. */
   #timer: NodeJS.Timeout
-  /** Why nothing runs any more, and when the cancel has gone through. */
+  #isRunning = false
+  /** Ends the pause between two cancels. */
+  #wake: () => void = () => undefined
+  /** Why nothing runs any more, and when the last cancel has gone through. */
   #end: { readonly reason: Error; readonly cancelled: Promise<void> } | undefined
   /** Rejects when a cancelled statement goes on past its grace. */
   readonly #abandoned: Promise<never>
@@ -46,13 +50,16 @@ export class StatementGuard implements Disposable {
    */
   async run(statement: Statement): Promise<StatementResult> {
     this.throwIfEnded()
+    this.#isRunning = true
     try {
       return await Promise.race([this.#runner.run(statement), this.#abandoned])
     } catch (error) {
       throw this.#meaningOf(error)
     } finally {
-      // Until the cancel has gone through, it could hit whoever gets the connection next.
-      await this.#end?.cancelled
+      this.#isRunning = false
+      this.#wake()
+      // Until the last cancel has gone through, it could hit whoever gets the connection next.
+      if (this.#end) await Promise.race([this.#end.cancelled, this.#abandoned.catch(() => undefined)])
     }
   }
 
@@ -72,16 +79,24 @@ export class StatementGuard implements Disposable {
   #stop(reason: Error): void {
     if (this.#end) return
     clearTimeout(this.#timer)
-    const cancelled = new Promise<void>((resolve) => {
-      this.#runner.cancel().then(resolve, () => resolve()) // a cancel that fails leaves the grace to end the wait
-      this.#timer = setTimeout(() => {
-        resolve()
-        this.#abandon(
-          new OutcomeUnknownError(`cancelled (${reason.message}), and not ended in ${CANCEL_GRACE_MS} ms`),
-        )
-      }, CANCEL_GRACE_MS)
-    })
-    this.#end = { reason, cancelled }
+    const why = `cancelled (${reason.message}), and not ended in ${CANCEL_GRACE_MS} ms`
+    this.#timer = setTimeout(() => this.#abandon(new OutcomeUnknownError(why)), CANCEL_GRACE_MS)
+    this.#end = { reason, cancelled: this.#cancelUntilEnded() }
+  }
+
+  /** More than once: what comes between two messages of a statement, the server forgets. */
+  async #cancelUntilEnded(): Promise<void> {
+    while (this.#isRunning) {
+      await this.#runner.cancel().catch(() => undefined) // the grace bounds the wait, whatever it was
+      if (!this.#isRunning) return
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, CANCEL_AGAIN_MS)
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
   }
 
   /** A cancelled statement says no more than that; the reason is ours. */

@@ -1,8 +1,11 @@
 import type { Statement } from '../connection/connection.ts'
+import { InvalidRequestError } from '../errors.ts'
 import type { Caller } from '../resolve/caller.ts'
 import { ANSWER_PROFILE } from './answer-profile.ts'
-import { parameterText } from './parameter.ts'
 import type { QueryLimits } from './query-limits.ts'
+
+/** Dimensions that Postgres permits. */
+const MAX_DIMENSIONS = 6
 
 /** One statement as a caller writes it; parameters are JSON values. */
 export interface StatementInput {
@@ -10,7 +13,10 @@ export interface StatementInput {
   readonly params: readonly unknown[]
 }
 
-/** Rows come as arrays of `ANSWER_PROFILE` values: two columns of one name are both there. */
+/**
+ * Rows come as arrays of `ANSWER_PROFILE` values: two columns of one name are both there.
+ * @throws {InvalidRequestError} a parameter cannot be written without loss.
+ */
 export function statementOf(input: StatementInput, caller: Caller, limits: QueryLimits): Statement {
   return {
     text: input.sql,
@@ -20,4 +26,44 @@ export function statementOf(input: StatementInput, caller: Caller, limits: Query
     prepare: caller.trust === 'application',
     maxBytes: limits.maxResultBytes,
   }
+}
+
+/**
+ * A JSON value as Postgres text, to be read by whatever type the statement gives its placeholder: a string is
+ * that text already, null is NULL, an object is its JSON, an array is an array literal.
+ * @param position counted from 1, for the error's text.
+ * @throws {InvalidRequestError} the value cannot be written without loss.
+ */
+function parameterText(value: unknown, position: number): string | null {
+  if (value === null) return null
+  return Array.isArray(value) ? arrayText(value, position, 1) : scalarText(value, position)
+}
+
+function scalarText(value: unknown, position: number): string {
+  if (typeof value === 'string') return value
+  if (Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw new InvalidRequestError(
+      `Parameter ${position} is beyond the integers that JSON numbers hold exactly: send it as a string.`,
+    )
+  return jsonText(value, position)
+}
+
+function jsonText(value: unknown, position: number): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // Nested deeper than the stack is high: the only reason that parsed JSON cannot be written again.
+    throw new InvalidRequestError(`Parameter ${position} is nested too deeply.`)
+  }
+}
+
+function arrayText(values: readonly unknown[], position: number, depth: number): string {
+  if (depth > MAX_DIMENSIONS)
+    throw new InvalidRequestError(`Parameter ${position} has more than ${MAX_DIMENSIONS} array dimensions.`)
+  const elements = values.map((value) => {
+    if (value === null) return 'NULL'
+    if (Array.isArray(value)) return arrayText(value, position, depth + 1)
+    return `"${scalarText(value, position).replace(/["\\]/g, '\\$&')}"`
+  })
+  return `{${elements.join(',')}}`
 }

@@ -36,7 +36,8 @@ export class ServiceWorld implements AsyncDisposable {
   readonly server: PostgresServer
   readonly logLines: string[]
   readonly #admin: string
-  readonly #folder: string
+  /** Where its registry is. */
+  readonly folder: string
   readonly #databases: string[] = []
   readonly #answers: string[] = []
   readonly #secrets: string[] = []
@@ -45,7 +46,7 @@ export class ServiceWorld implements AsyncDisposable {
     this.service = service
     this.server = sharedPostgres()
     this.#admin = admin
-    this.#folder = folder
+    this.folder = folder
     this.logLines = logLines
   }
 
@@ -93,6 +94,11 @@ export class ServiceWorld implements AsyncDisposable {
     return this.ask(path, { key: this.#admin, ...ask, plane: 'operator' })
   }
 
+  /** What makes a request one of the operator plane, as admin. */
+  asAdmin(): RawAsk {
+    return { plane: 'operator', key: this.#admin }
+  }
+
   /** A request that the caller ends, reads or leaves. */
   open(path: string, { method, key, headers = [], body, plane }: RawAsk): ClientRequest {
     const url = new URL(path, plane === 'operator' ? this.service.opsUrl : this.service.url)
@@ -126,7 +132,7 @@ export class ServiceWorld implements AsyncDisposable {
       await this.server.dropDatabase(name)
       await this.server.dropRole(name)
     }
-    await rm(this.#folder, { recursive: true, force: true })
+    await rm(this.folder, { recursive: true, force: true })
     if (leaks > 0) throw new Error(`${leaks} answers or log lines hold a secret`)
   }
 }
@@ -161,8 +167,13 @@ export async function startServiceWorld(settings: Record<string, string> = {}): 
   const named = Object.entries(variables).map(([name, value]) => [`TENANTRY_${name}`, value])
   const logLines: string[] = []
   const log = openLog('debug', { write: (line: string) => void logLines.push(line) })
-  const service = await startService(readServiceSettings(Object.fromEntries(named)), { log })
-  return new ServiceWorld(service, admin, folder, logLines)
+  try {
+    const service = await startService(readServiceSettings(Object.fromEntries(named)), { log })
+    return new ServiceWorld(service, admin, folder, logLines)
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
 }
 
 async function firstKey(path: string): Promise<string> {

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { UnauthorizedError } from '../../src/errors.ts'
+import { parseApiKey } from '../../src/registry/api-key.ts'
+import { CallerResolver } from '../../src/resolve/caller-resolver.ts'
+import { HostResolver } from '../../src/resolve/host-resolver.ts'
+import { type HttpWorld, startHttpWorld } from '../http/http-world.ts'
+
+const baseDomain = 'db.example.test'
+let http: HttpWorld
+let callers: CallerResolver
+beforeAll(async () => {
+  http = await startHttpWorld(['acme', 'globex'])
+  callers = new CallerResolver(http.world.directory, { baseDomain })
+})
+afterAll(() => http[Symbol.asyncDispose]())
+
+const claims = (key: string, tenant?: string, host?: string) => ({
+  authorization: `Bearer ${key}`,
+  tenant,
+  host,
+})
+
+describe('a caller', () => {
+  it('is trusted as far as its key says', async () => {
+    const own = await callers.resolve(claims(await http.tenantKey('acme')))
+    expect([own.trust, own.tenant.id]).toEqual(['foreign', 'acme'])
+    const team = await callers.resolve(claims(await http.serviceKey(), 'globex'))
+    expect([team.trust, team.tenant.id]).toEqual(['application', 'globex'])
+  })
+
+  it('makes us look up no other tenant with a key of its own', async () => {
+    const key = await http.tenantKey('acme')
+    await callers.resolve(claims(key))
+    const { reads, hits } = http.world.directory.stats()
+    for (const other of ['globex', 'nobody']) {
+      await expect(callers.resolve(claims(key, other))).rejects.toMatchObject({ code: 'tenant_unknown' })
+      await expect(callers.resolve(claims(key, undefined, `${other}.${baseDomain}`))).rejects.toMatchObject({
+        code: 'tenant_unknown',
+      })
+    }
+    const after = http.world.directory.stats()
+    expect(after.reads).toBe(reads)
+    expect(after.hits - hits).toBe(8) // four times the key and its own tenant
+  })
+
+  it('makes us look up nothing without a key', async () => {
+    const before = http.world.directory.stats()
+    const nameless = { authorization: undefined, tenant: 'acme', host: `acme.${baseDomain}` }
+    await expect(callers.resolve(nameless)).rejects.toThrow(UnauthorizedError)
+    await expect(callers.resolve({ ...nameless, authorization: 'Bearer tk_x_y' })).rejects.toThrow(
+      UnauthorizedError,
+    )
+    expect(http.world.directory.stats()).toEqual(before)
+  })
+
+  it('is refused from the moment that its key expires', async () => {
+    let now = Date.now()
+    const clocked = new CallerResolver(http.world.directory, { now: () => now })
+    const key = await http.tenantKey('acme', { expiresAt: new Date(now + 60_000).toISOString() })
+    await expect(clocked.resolve(claims(key))).resolves.toMatchObject({ trust: 'foreign' })
+    now += 60_000
+    await expect(clocked.resolve(claims(key))).rejects.toThrow(UnauthorizedError)
+  })
+})
+
+describe('a host', () => {
+  it.each([
+    [`acme.${baseDomain}`, 'acme'],
+    [`ACME.${baseDomain}.:8080`, 'acme'],
+    [baseDomain, undefined],
+    [`www.${baseDomain}`, undefined],
+    ['127.0.0.1:3000', undefined],
+    ['[::1]:3000', undefined],
+    ['tenantry', undefined],
+    ['elsewhere.test', undefined],
+    [`evil${baseDomain}`, undefined],
+    [`${baseDomain}.evil.test`, undefined],
+  ])('%s names %s', async (host, tenant) => {
+    const hosts = new HostResolver(http.world.directory, baseDomain)
+    expect(await hosts.tenantOf(host)).toBe(tenant)
+  })
+
+  it.each([
+    '',
+    'a b',
+    'a/b',
+    'a@b',
+    'acme.db.example.test:x',
+    'ａｃｍｅ.db.example.test',
+    'a..b',
+    `a.b.${baseDomain}`,
+    `-a.${baseDomain}`,
+  ])('%j is refused', async (host) => {
+    const hosts = new HostResolver(http.world.directory, baseDomain)
+    await expect(hosts.tenantOf(host)).rejects.toMatchObject({ code: expect.stringMatching(/^invalid_/) })
+  })
+
+  it('is no reason to fail a tenant that is named already, while the registry cannot be asked', async () => {
+    const down = new HostResolver(
+      { tenantByAlias: () => http.world.directory.tenantByAlias('hostname', 'x', AbortSignal.abort()) },
+      baseDomain,
+    )
+    await expect(down.tenantOf('customer.test')).rejects.toMatchObject({ code: 'cancelled' })
+  })
+})
+
+describe('an API key', () => {
+  it.each([
+    '',
+    'tk_',
+    `tk_${'a'.repeat(12)}_${'A'.repeat(42)}`,
+    `tk_${'A'.repeat(12)}_${'A'.repeat(43)}`,
+    `tk_${'a'.repeat(12)}_${'A'.repeat(43)}\n`,
+    `xtk_${'a'.repeat(12)}_${'A'.repeat(43)}`,
+  ])('is not %j', (text) => {
+    expect(parseApiKey(text)).toBeUndefined()
+  })
+})

@@ -67,6 +67,7 @@ function program(cli: CommandLine): Command {
 function tell(error: unknown): string {
   if (error instanceof ZodError) return z.prettifyError(error)
   if (error instanceof TenantryError) return error.message
+  if (error instanceof Error && 'syscall' in error) return error.message // as of a port in use: says it all
   const message = error instanceof Error ? error.message.split('\n')[0] : ''
   return `unexpected: ${message || 'nothing is known about it'}`
 }

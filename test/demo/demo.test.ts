@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts'
+import { DemoProcess } from './demo-process.ts'
+
+const execute = promisify(execFile)
+const TENANTS = ['acme', 'globex', 'initech']
+const SLOW_MS = 90_000
+
+let folder: string
+let demo: DemoProcess
+const postgres = () => EmbeddedPostgres.start({ dataDir: join(folder, '.tenantry/postgres') })
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tenantry-demo-'))
+})
+afterAll(async () => {
+  await demo.end('SIGKILL')
+  const left = await postgres()
+  await left.stop()
+  rmSync(left.folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** What a shell makes of a printed line, sent without curl. */
+async function paste(line: string): Promise<Response> {
+  const { stdout } = await execute('sh', ['-c', line.replace(/^curl -s/, "printf '%s\\n'")])
+  const words = stdout.trimEnd().split('\n')
+  const headers = words
+    .filter((_, at) => words[at - 1] === '-H')
+    .map((header) => header.split(/: (.*)/).slice(0, 2))
+  const body = words.find((_, at) => words[at - 1] === '-d')
+  const init = { headers: Object.fromEntries(headers), ...(body ? { method: 'POST', body } : {}) }
+  return fetch(words.at(-1) ?? '', init)
+}
+
+async function rowsOf(url: string, key: string, tenant?: string) {
+  const answer = await fetch(`${url}/v1/query`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      ...(tenant ? { 'x-tenant-id': tenant } : {}),
+    },
+    body: JSON.stringify({
+      sql: 'select p.name, t.title from projects p join tasks t on t.project_id = p.id order by t.id',
+    }),
+  })
+  return { status: answer.status, body: await answer.text() }
+}
+
+/** Each start goes on from what the one before left; so they stand in this order. */
+describe('the demo', () => {
+  it(
+    'starts from nothing: three tenants with rows of their own, and lines that can be pasted',
+    async () => {
+      demo = new DemoProcess(folder)
+      const card = await demo.ready()
+      expect(Object.keys(card.tenants)).toEqual(TENANTS)
+      expect((statSync(join(folder, '.tenantry/demo.json')).mode & 0o777).toString(8)).toBe('600')
+      expect(demo.output).toMatch(/^TENANTRY_MAX_CONNECTIONS=100 \(default\)$/m)
+      const lines = demo.output.split('\n').filter((line) => line.startsWith('curl'))
+      const answers = await Promise.all(lines.map(async (line) => (await paste(line)).text()))
+      expect(answers).toHaveLength(5)
+      expect(answers[0]).toContain('Rocket skates')
+      expect(answers[1]).toContain('Weather machine')
+      expect(answers[2]).toContain('Report covers')
+      expect(answers[3]).toBe(answers[1])
+      expect(JSON.parse(answers[4] ?? '')).toHaveProperty('pools')
+      const rows = await Promise.all(TENANTS.map((id) => rowsOf(card.url, card.tenants[id]?.key ?? '')))
+      expect(new Set(rows.map(({ body }) => body)).size).toBe(3)
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'takes a fourth tenant by the line that it prints',
+    async () => {
+      const { url, serviceKey } = demo.card()
+      const line = demo.output.split('\n').find((text) => text.includes('tenant create')) ?? ''
+      const verb = new DemoProcess(folder, line.split(' ').slice(2))
+      expect(await verb.end()).toBe(0)
+      expect(verb.output).toMatch(/^umbrella created/)
+      await vi.waitFor(
+        async () => expect((await rowsOf(url, serviceKey, 'umbrella')).status).toBe(200),
+        5_000,
+      )
+      const stats = new DemoProcess(folder, ['pool', 'stats', '--env-file', '.tenantry/demo.env'])
+      expect(await stats.end()).toBe(0)
+      expect(stats.output).toMatch(/^umbrella +demo +0 +1 /m)
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'leaves nothing running after SIGTERM, and has the same keys and rows the next time',
+    async () => {
+      const before = demo.card()
+      const rows = await rowsOf(before.url, before.serviceKey, 'acme')
+      expect(await demo.end('SIGTERM')).toBe(0)
+      await expect(fetch(before.url)).rejects.toThrow('fetch failed')
+      const left = await postgres()
+      expect(left.adopted).toBe(false)
+      await left.stop()
+      demo = new DemoProcess(folder)
+      const card = await demo.ready()
+      expect({ ...card, url: '', opsUrl: '' }).toEqual({ ...before, url: '', opsUrl: '' })
+      expect(await rowsOf(card.url, card.serviceKey, 'acme')).toEqual(rows)
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'takes over what a kill -9 left, and issues new keys where demo.json is lost',
+    async () => {
+      const before = demo.card()
+      await demo.end('SIGKILL')
+      rmSync(join(folder, '.tenantry/demo.json'))
+      demo = new DemoProcess(folder)
+      const card = await demo.ready()
+      expect(card.serviceKey).not.toBe(before.serviceKey)
+      expect((await rowsOf(card.url, before.serviceKey, 'acme')).status).toBe(401)
+      expect((await rowsOf(card.url, card.tenants['acme']?.key ?? '')).body).toContain('Rocket skates')
+      expect((await rowsOf(card.url, card.serviceKey, 'umbrella')).status).toBe(200)
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'ends by SIGINT, and refuses to start on a port that is set and in use',
+    async () => {
+      expect(await demo.end('SIGINT')).toBe(0)
+      const taken = await listen()
+      const port = String(portOf(taken))
+      demo = new DemoProcess(folder, ['demo'], { TENANTRY_PORT: port })
+      expect(await demo.end()).toBe(1)
+      expect(demo.output).toMatch(/EADDRINUSE/)
+      taken.close()
+      const left = await postgres()
+      expect(left.adopted).toBe(false)
+      await left.stop()
+    },
+    SLOW_MS,
+  )
+})
+
+function listen(): Promise<Server> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
+  })
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : 0
+}

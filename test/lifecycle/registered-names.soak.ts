@@ -1,0 +1,3 @@
+import { describeRegisteredNames } from './registered-names.ts'
+
+describeRegisteredNames(200)

@@ -83,6 +83,7 @@ export class Backend {
     const running = new RunningStatement(query, maxBytes, this.#host, onStream)
     this.#writesBefore = this.#client.socket.writes
     this.#running = running
+    this.watch.begin()
     this.#client.profile = profile
     this.#client.submit(query)
     return running.ended
@@ -140,6 +141,8 @@ export class Backend {
     if (!running && this.watch.fatal) this.destroy(new Error('the server ended the session'))
     if (this.#socket.destroyed) return
     this.#client.socket.deliver(chunk)
+    // The driver pauses for a slow reader of a COPY and forgets to resume when the copy ends in that chunk.
+    if (running?.isCopied) this.#socket.resume()
     if (!running?.isReady) return
     running.isReady = false
     // Without an outcome the driver sends the statement again, as after a change of its cached plan.

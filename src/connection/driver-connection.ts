@@ -1,4 +1,4 @@
-import { InternalError } from '../errors.ts'
+import { CancelledError, InternalError } from '../errors.ts'
 import { Backend } from './backend.ts'
 import type {
   Connection,
@@ -13,7 +13,7 @@ import type { DriverQuery } from './driver-query.ts'
 import { GuardedCallbacks } from './guarded-callbacks.ts'
 import type { LoggedIn } from './login.ts'
 import { cleaningCommands, whyUnusable } from './residue.ts'
-import { cancelledError, scrubbed, statementError } from './sql-error.ts'
+import { isQueryCanceled, scrubbed, statementError } from './sql-error.ts'
 import { queryOf, resultOf, withBlanks } from './statement-query.ts'
 import { driverProfile } from './type-profile.ts'
 
@@ -75,7 +75,9 @@ export class DriverConnection implements Connection {
       const value = await this.#perform(query, profile, statement.maxBytes)
       return resultOf(value, this.#backend.watch.tag)
     } catch (error) {
-      throw this.#wasCancelled ? cancelledError(error) : statementError(error)
+      if (this.#wasCancelled && isQueryCanceled(error))
+        throw new CancelledError('the statement was cancelled')
+      throw statementError(error, this.#backend.watch.sawRows)
     }
   }
 
@@ -115,7 +117,7 @@ export class DriverConnection implements Connection {
     try {
       await this.#exclusively(() => this.#clean(trust))
     } catch (error) {
-      throw statementError(error)
+      throw statementError(error, true)
     } finally {
       clearTimeout(timer)
     }

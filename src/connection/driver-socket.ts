@@ -14,7 +14,7 @@ export class DriverSocket {
   #held: Buffer[] | undefined = []
   #onData: ((chunk: Buffer) => void) | undefined
   #onDrain: (() => void) | undefined
-  /** Rises with every write, so that a statement can know whether anything of it was sent. */
+  /** Rises with every write to the socket, so that a statement can know whether anything of it was sent. */
   writes = 0
 
   constructor(onDestroy: () => void) {
@@ -50,7 +50,6 @@ export class DriverSocket {
   }
 
   write(chunk: Buffer, done?: (error?: Error | null) => void): boolean {
-    this.writes++
     if (this.#held) {
       this.#held.push(chunk)
       return true
@@ -59,6 +58,7 @@ export class DriverSocket {
       if (done) setImmediate(done, new Error('the connection has ended'))
       return false
     }
+    this.writes++
     return this.#socket.write(chunk, done)
   }
 

@@ -5,7 +5,7 @@ export const Message = {
   readyForQuery: 0x5a, // Z
   errorResponse: 0x45, // E
   dataRow: 0x44, // D
-  copyData: 0x64, // d
+  copyDone: 0x63, // c
   commandComplete: 0x43, // C
   portalSuspended: 0x73, // s
 } as const

@@ -3,10 +3,10 @@ import { ResultTooLargeError, UnsupportedError } from '../errors.ts'
 import { PostgresError } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import { Message } from './message-reader.ts'
+import { isQueryCanceled } from './sql-error.ts'
 
 /** What may still come after a cancel for too many bytes, before the socket is destroyed. */
 const GRACE_BYTES = 4_194_304
-const QUERY_CANCELED = '57014'
 
 export interface StatementHost {
   /** Asks the server to end the statement; the rest of its answer is still read. */
@@ -27,6 +27,8 @@ export class RunningStatement {
   readonly ended: Promise<unknown>
   /** The server is ready for the next statement, by its own word. */
   isReady = false
+  /** The server has sent the last of a COPY. */
+  isCopied = false
   #isOver = false
   readonly #host: StatementHost
   readonly #maxBytes: number
@@ -85,6 +87,7 @@ export class RunningStatement {
   /** Before the body of a message has come: one value alone may be past the cap, and would be held whole. */
   header(type: number, length: number): void {
     if (type === Message.portalSuspended) this.#bytes = 0
+    if (type === Message.copyDone) this.isCopied = true
     if (length <= this.#maxBytes) return
     this.#verdict ??= this.#tooLarge()
     this.#host.destroy(this.#verdict)
@@ -125,7 +128,7 @@ export class RunningStatement {
   }
 
   #cancelled(error: unknown): Error | undefined {
-    return error instanceof PostgresError && error.code === QUERY_CANCELED ? this.#cancelReason : undefined
+    return isQueryCanceled(error) ? this.#cancelReason : undefined
   }
 
   #tooLarge(): ResultTooLargeError {

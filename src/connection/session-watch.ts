@@ -15,8 +15,10 @@ export class SessionWatch implements MessageVisitor {
   hasLoaded = false
   /** Rows came that no CommandComplete followed: the driver's row counter is not zero. */
   hasRowsLeft = false
-  /** Of the last statement that completed. */
+  /** Of the last command that completed in the current statement. */
   tag: CommandTag = NO_COMMAND
+  /** The current statement has answered rows. */
+  sawRows = false
   /** The server's last words: after a FATAL error it ends the connection. */
   fatal: ServerError | undefined
   readonly #running: () => RunningStatement | undefined
@@ -25,11 +27,18 @@ export class SessionWatch implements MessageVisitor {
     this.#running = running
   }
 
+  /** A statement is sent. */
+  begin(): void {
+    this.tag = NO_COMMAND
+    this.sawRows = false
+  }
+
   header(type: number, length: number): boolean {
     this.#running()?.header(type, length)
     switch (type) {
       case Message.dataRow:
         this.hasRowsLeft = true
+        this.sawRows = true
         return false
       case Message.portalSuspended:
         // The driver starts anew after each batch.

@@ -1,5 +1,4 @@
 import {
-  CancelledError,
   InternalError,
   InvalidRequestError,
   LoginFailedError,
@@ -29,6 +28,7 @@ export function readServerError(body: Buffer): ServerError {
   }
 }
 
+const QUERY_CANCELED = '57014'
 /** SQLSTATE classes that say the server cannot, not that it will not: 08, 53 (full), 57 (starting, stopping), 58, XX. */
 const UNAVAILABLE = /^(08|53|57|58|XX)/
 
@@ -40,27 +40,30 @@ export function loginError(error: ServerError, where: string): LoginFailedError 
     : new LoginFailedError(message, { sqlstate: error.sqlstate })
 }
 
-/** What the driver rejected a statement with, as an error of ours. Parameters and arguments do not travel on. */
-export function statementError(error: unknown): TenantryError {
+/**
+ * What the driver rejected a statement with, as an error of ours. Parameters and arguments do not travel on.
+ * @param sawRows false: what is neither the server's nor ours arose while parameters were written
+ */
+export function statementError(error: unknown, sawRows: boolean): TenantryError {
   if (error instanceof TenantryError) return error
   if (error instanceof PostgresError) return sqlError(error)
+  const cause = scrubbed(error)
+  if (sawRows) return new InternalError('a row could not be read', { cause })
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'UNDEFINED_VALUE') return new InvalidRequestError('A parameter is undefined.')
   if (code === 'MAX_PARAMETERS_EXCEEDED')
     return new InvalidRequestError('A statement takes 65,533 parameters at most.')
-  return new InternalError('the driver rejected a statement', { cause: scrubbed(error) })
+  return new InvalidRequestError('A parameter cannot be written as its type.', { cause })
 }
 
-/** The same for a statement that we cancelled: 57014 is the caller's own wish then. */
-export function cancelledError(error: unknown): TenantryError {
-  return error instanceof PostgresError && error.code === '57014'
-    ? new CancelledError('the statement was cancelled')
-    : statementError(error)
+/** The server ended the statement because someone asked it to, or at its own time limit. */
+export function isQueryCanceled(error: unknown): boolean {
+  return error instanceof PostgresError && error.code === QUERY_CANCELED
 }
 
 /** 57014 that nobody here asked for is the server's own time limit; an operator's cancel says "user request". */
 function sqlError(error: InstanceType<typeof PostgresError>): TenantryError {
-  if (error.code === '57014' && !error.message.includes('user request'))
+  if (isQueryCanceled(error) && !error.message.includes('user request'))
     return new StatementTimeoutError(`57014: ${error.message}`)
   return new SqlError(sqlErrorFields(error))
 }

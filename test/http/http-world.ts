@@ -4,6 +4,7 @@ import { Health } from '../../src/http/health.ts'
 import { type OperatorAppDeps, operatorApp } from '../../src/http/operator-app.ts'
 import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
 import { type TenantAppDeps, tenantApp } from '../../src/http/tenant-app.ts'
+import { aliasId } from '../../src/registry/alias-record.ts'
 import { announcing } from '../../src/registry/announcing-registry.ts'
 import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
 import type { KeyRecord } from '../../src/registry/key-record.ts'
@@ -13,6 +14,7 @@ import { CallerResolver } from '../../src/resolve/caller-resolver.ts'
 import { KeyVerifier } from '../../src/resolve/key-verifier.ts'
 import { openLog } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 /** Sent as a parameter by tests; wherever it turns up outside of rows, something leaked. */
@@ -143,6 +145,17 @@ export class HttpWorld implements AsyncDisposable {
     )
     this.#keySecrets.push(made.secret.reveal())
     return formatApiKey(made).reveal()
+  }
+
+  /** Another host name of a tenant. */
+  async alias(value: string, tenant: string): Promise<void> {
+    const createdAt = new Date().toISOString()
+    const id = aliasId('hostname', value)
+    const record = { kind: 'hostname' as const, value, tenant: parseTenantId(tenant), createdAt }
+    const audit = { actor: 'test', action: 'alias', target: id, at: createdAt, detail: {} }
+    await this.world.registry.commit({ puts: [{ kind: 'alias', id, record }], audit }, [
+      { kind: 'alias', id, revision: 0 },
+    ])
   }
 
   serviceKey(change: Partial<KeyRecord> = {}): Promise<string> {

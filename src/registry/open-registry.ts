@@ -30,6 +30,12 @@ export async function openRegistry(
       const { PostgresRegistry } = await import('./postgres/postgres-registry.ts')
       return PostgresRegistry.open(new Secret(text), options)
     }
+    case 'consul':
+    case 'consul+http':
+    case 'consul+https': {
+      const { ConsulRegistry } = await import('./consul/consul-registry.ts')
+      return ConsulRegistry.open(new Secret(text), options)
+    }
     default:
       throw new InvalidConfigError(['registry URL: expected postgres://…, consul://… or file:PATH'])
   }

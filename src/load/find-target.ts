@@ -53,13 +53,19 @@ async function provisioned(plane: OperatorPlane, count: number): Promise<ServedT
 }
 
 async function read<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-  let content: unknown
-  try {
-    content = JSON.parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    throw new InvalidRequestError(`${path} cannot be read as JSON`, { cause })
-  }
-  const parsed = schema.safeParse(content)
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new InvalidRequestError(`${path} cannot be read`, { cause })
+  })
+  const parsed = schema.safeParse(asJson(text))
   if (parsed.success) return parsed.data
   throw new InvalidRequestError(`${path} is not such a file: ${z.prettifyError(parsed.error)}`)
+}
+
+/** Undefined where it is none, which no schema takes. */
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

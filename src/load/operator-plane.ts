@@ -5,6 +5,7 @@ import type { Secret } from '../secret.ts'
 const Tenant = z.object({ id: z.string(), database: z.string() })
 export type ServedTenant = z.output<typeof Tenant>
 
+const Made = z.object({ tenant: Tenant })
 const Page = z.object({ tenants: z.array(Tenant), next: z.string().nullable() })
 /** A histogram of the time that opening took; its count is how many were opened. */
 const OPENED = /^tenantry_pool_create_seconds_count(?:\{.*\})? (\d+)$/gm
@@ -27,7 +28,7 @@ export class OperatorPlane {
     const found: ServedTenant[] = []
     for (let cursor = ''; ; ) {
       const query = new URLSearchParams({ status: 'active', limit: String(PAGE), ...(cursor && { cursor }) })
-      const page = Page.parse(await this.#ask('GET', `/v1/tenants?${query.toString()}`))
+      const page = await this.#ask(Page, 'GET', `/v1/tenants?${query.toString()}`)
       found.push(...page.tenants)
       if (page.next === null || found.length >= limit) return found.slice(0, limit)
       cursor = page.next
@@ -36,10 +37,7 @@ export class OperatorPlane {
 
   /** Makes a tenant with a database of its own; one that exists is left as it is. */
   async provision(id: string): Promise<ServedTenant> {
-    const held = await this.#ask('GET', `/v1/tenants/${id}`, undefined, [404])
-    const known = Tenant.safeParse(held)
-    if (known.success) return known.data
-    return Tenant.parse(await this.#ask('POST', '/v1/tenants', { id }))
+    return (await this.#ask(Made, 'POST', '/v1/tenants', { id })).tenant
   }
 
   /** Connections that the router opened since it started. */
@@ -48,10 +46,11 @@ export class OperatorPlane {
     return [...text.matchAll(OPENED)].reduce((sum, [, count]) => sum + Number(count), 0)
   }
 
-  async #ask(method: string, path: string, body?: object, allowed: readonly number[] = []): Promise<unknown> {
+  async #ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: object): Promise<T> {
     const response = await this.#fetch(method, path, body)
     const answer: unknown = await response.json().catch(() => undefined)
-    if (response.ok || allowed.includes(response.status)) return answer
+    const parsed = schema.safeParse(answer)
+    if (response.ok && parsed.success) return parsed.data
     throw new PreconditionFailedError(
       `The operator plane answered ${method} ${path} with ${response.status}: ${JSON.stringify(answer)}`,
     )

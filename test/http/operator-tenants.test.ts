@@ -52,8 +52,10 @@ describe('POST /v1/tenants', () => {
   })
 
   it('refuses to provision where no server can, and says so', async () => {
-    const { status, json } = await world.operate('/v1/tenants', { body: { id: 'made' } })
-    expect([status, json.code]).toEqual([409, 'precondition_failed'])
+    for (const body of [{ id: 'made' }, { id: 'made', server: 'nowhere' }]) {
+      const { status, json } = await world.operate('/v1/tenants', { body })
+      expect([status, json.code]).toEqual([409, 'precondition_failed'])
+    }
   })
 })
 

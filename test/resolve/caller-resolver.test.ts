@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { UnauthorizedError } from '../../src/errors.ts'
 import { parseApiKey } from '../../src/registry/api-key.ts'
+import { Directory } from '../../src/registry/directory.ts'
 import { CallerResolver } from '../../src/resolve/caller-resolver.ts'
 import { HostResolver } from '../../src/resolve/host-resolver.ts'
 import { type HttpWorld, startHttpWorld } from '../http/http-world.ts'
@@ -96,11 +97,12 @@ describe('a host', () => {
   })
 
   it('is no reason to fail a tenant that is named already, while the registry cannot be asked', async () => {
-    const down = new HostResolver(
-      { tenantByAlias: () => http.world.directory.tenantByAlias('hostname', 'x', AbortSignal.abort()) },
-      baseDomain,
-    )
-    await expect(down.tenantOf('customer.test')).rejects.toMatchObject({ code: 'cancelled' })
+    const closed = new Directory(http.world.registry)
+    await closed.close()
+    const down = new HostResolver(closed, baseDomain)
+    await expect(down.tenantOf('customer.test')).rejects.toMatchObject({ code: 'registry_unavailable' })
+    expect(await down.agreedTenantOf('customer.test')).toBeUndefined()
+    expect(await down.agreedTenantOf(`acme.${baseDomain}`)).toBe('acme')
   })
 })
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { z } from 'zod'
-import { AlreadyExistsError, PreconditionFailedError, ServerUnknownError } from '../../errors.ts'
+import { AlreadyExistsError, PreconditionFailedError } from '../../errors.ts'
 import type { OperationRecord } from '../../registry/operation-record.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import { tenantPasswordBinding } from '../../registry/route.ts'
@@ -164,7 +164,7 @@ async function operationOf(registry: Registry, tenant: TenantRecord): Promise<En
 async function serverFor(registry: Registry, id: string | undefined) {
   if (id !== undefined) {
     const entry = await registry.find('server', id)
-    if (entry === undefined) throw new ServerUnknownError(`server ${id} is not in the registry`)
+    if (entry === undefined) throw new PreconditionFailedError(`There is no server ${id} on record.`)
     if (entry.record.admin === null) {
       throw new PreconditionFailedError(`Server ${id} has no admin login: add it again with one.`)
     }

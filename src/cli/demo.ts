@@ -20,7 +20,7 @@ export function addDemo(parent: Command, cli: CommandLine): void {
 
 async function demo(cli: CommandLine): Promise<void> {
   const stopped = untilStopped()
-  const { DemoGround } = await import('../demo/demo.ts')
+  const { DemoGround } = await import('../demo/demo-ground.ts')
   const { DemoFiles } = await import('../demo/demo-files.ts')
   const files = new DemoFiles(FOLDER)
   files.prepare()

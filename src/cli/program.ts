@@ -12,6 +12,7 @@ import { addPoolStats } from './pool/stats.ts'
 import { addServe } from './serve.ts'
 import { addServerAdd } from './server/add.ts'
 import { addServerList } from './server/list.ts'
+import { addTenantCheck } from './tenant/check.ts'
 import { addTenantCreate } from './tenant/create.ts'
 import { addTenantList } from './tenant/list.ts'
 import { addTenantRegister } from './tenant/register.ts'
@@ -56,7 +57,7 @@ function program(cli: CommandLine): Command {
   for (const add of [addServerAdd, addServerList]) add(server, cli)
   const tenant = root.command('tenant').description('tenants')
   const ofTenants = [addTenantRegister, addTenantCreate, addTenantList, addTenantShow]
-  for (const add of [...ofTenants, addTenantSuspend, addTenantResume]) add(tenant, cli)
+  for (const add of [...ofTenants, addTenantSuspend, addTenantResume, addTenantCheck]) add(tenant, cli)
   const key = root.command('key').description('API keys')
   for (const add of [addKeyCreate, addKeyList, addKeyRevoke]) add(key, cli)
   addPoolStats(root.command('pool').description('pools of a running service'), cli)

@@ -23,6 +23,8 @@ export class DemoFiles {
   readonly postgres: string
   readonly masterKey: string
   readonly adminKey: string
+  readonly #cluster: string
+  #keysAreNew = false
 
   constructor(folder: string) {
     this.folder = resolve(folder)
@@ -33,6 +35,7 @@ export class DemoFiles {
     this.postgres = join(this.folder, 'postgres')
     this.masterKey = join(this.folder, 'master.key')
     this.adminKey = join(this.folder, 'admin.key')
+    this.#cluster = join(this.folder, 'cluster')
   }
 
   /** Makes the folder and the keys that are not there. */
@@ -40,8 +43,24 @@ export class DemoFiles {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 })
     chmodSync(this.folder, 0o700)
     for (const path of [this.masterKey, this.adminKey]) {
-      if (!existsSync(path)) this.write(path, `${generateMasterKey().reveal()}\n`)
+      if (existsSync(path)) continue
+      this.write(path, `${generateMasterKey().reveal()}\n`)
+      this.#keysAreNew = true
     }
+  }
+
+  /**
+   * A registry that tells of the tenants of another cluster, or is sealed under keys that are gone, is set
+   * aside, and the demo begins anew.
+   * @returns a remark for the user where that was so.
+   */
+  forgetOthers(systemIdentifier: string): string | undefined {
+    const isOurs = existsSync(this.#cluster) && readFileSync(this.#cluster, 'utf8') === systemIdentifier
+    const isUseless = existsSync(this.registry) && (!isOurs || this.#keysAreNew)
+    if (isUseless) renameSync(this.registry, `${this.registry}.${Date.now()}.lost`)
+    if (!isOurs) this.write(this.#cluster, systemIdentifier)
+    const why = isOurs ? 'the keys' : 'the data of Postgres'
+    return isUseless ? `${why} of the last run are gone: beginning anew, the old registry is kept` : undefined
   }
 
   /** Undefined where it is lost or damaged. */
@@ -62,10 +81,5 @@ export class DemoFiles {
     const half = `${path}.${process.pid}.half`
     writeFileSync(half, text, { mode: 0o600 })
     renameSync(half, path)
-  }
-
-  /** What says where the tenants were, when the tenants are gone. */
-  setRegistryAside(): void {
-    renameSync(this.registry, `${this.registry}.${Date.now()}.lost`)
   }
 }

@@ -16,9 +16,11 @@ const ADMIN = 'tenantry_admin'
 /**
  * Makes the embedded Postgres a server as one should be: an admin that is no superuser, with a password of
  * this run, and nobody else in the databases that every cluster has.
- * @returns the admin's password.
+ * @returns the admin's password, and what tells this cluster from another.
  */
-export async function prepareCluster(postgres: EmbeddedPostgres): Promise<Secret> {
+export async function prepareCluster(
+  postgres: EmbeddedPostgres,
+): Promise<{ password: Secret; systemIdentifier: string }> {
   const password = new Secret(randomBytes(32).toString('base64url'))
   await using session = await Session.open(superuserTarget(postgres))
   await session.create(`create role ${ADMIN} login createdb createrole`)
@@ -27,17 +29,11 @@ export async function prepareCluster(postgres: EmbeddedPostgres): Promise<Secret
     await session.execute(`revoke connect, temporary on database ${database} from public`)
   }
   await session.execute(`grant connect on database postgres to ${ADMIN}`)
-  return password
-}
-
-/** The names of the databases that are there. */
-export async function databasesOf(postgres: EmbeddedPostgres): Promise<ReadonlySet<string>> {
-  await using session = await Session.readOnly(superuserTarget(postgres))
-  const rows = await session.rows(
-    z.object({ name: z.string() }),
-    'select datname::text as name from pg_catalog.pg_database',
+  const { id } = await session.row(
+    z.object({ id: z.string() }),
+    'select system_identifier::text as id from pg_catalog.pg_control_system()',
   )
-  return new Set(rows.map(({ name }) => name))
+  return { password, systemIdentifier: id }
 }
 
 /** Puts the cluster on record, under the port that it has this time. */

@@ -147,11 +147,48 @@ describe('the demo', () => {
     },
     SLOW_MS,
   )
+
+  it(
+    'moves to another port where the last one of Postgres is in use',
+    async () => {
+      const last = await postgres()
+      await last.stop()
+      const taken = await listen(last.port)
+      demo = new DemoProcess(folder)
+      const card = await demo.ready()
+      expect((await rowsOf(card.url, card.serviceKey, 'umbrella')).status).toBe(200)
+      expect(await demo.end('SIGTERM')).toBe(0)
+      taken.close()
+    },
+    SLOW_MS,
+  )
+
+  it.each([
+    ['the data of Postgres is', async () => rmSync(await stoppedFolder(), { recursive: true })],
+    ['the keys are', async () => rmSync(join(folder, '.tenantry/master.key'))],
+  ])(
+    'begins anew where %s lost, and says so',
+    async (_, lose) => {
+      await lose()
+      demo = new DemoProcess(folder)
+      const card = await demo.ready()
+      expect(demo.output).toMatch(/^note: .* are gone: beginning anew/m)
+      expect((await rowsOf(card.url, card.tenants['acme']?.key ?? '')).body).toContain('Rocket skates')
+      expect(await demo.end('SIGTERM')).toBe(0)
+    },
+    SLOW_MS,
+  )
 })
 
-function listen(): Promise<Server> {
+async function stoppedFolder(): Promise<string> {
+  const server = await postgres()
+  await server.stop()
+  return server.folder
+}
+
+function listen(port = 0): Promise<Server> {
   return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
+    const server = createServer().listen(port, '127.0.0.1', () => resolve(server))
   })
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseDsn } from '../../src/connection/dsn.ts'
 import { provisionTenant } from '../../src/lifecycle/provision/provision-tenant.ts'
+import { checkTenant } from '../../src/lifecycle/tenant/check-tenant.ts'
 import { registerTenant } from '../../src/lifecycle/tenant/register-tenant.ts'
 import { LifecycleGround, randomName } from './ground.ts'
 
@@ -131,6 +132,9 @@ describe('isolation', () => {
       isolated: false,
       findings: [expect.stringMatching(/may connect to the database of globex/)],
     })
+    await ground.server.execute(`revoke connect on database ${name} from public`)
+    expect((await checkTenant(ground.parts, 'acme', 'test')).isolation?.isolated).toBe(true)
+    expect((await ground.tenant('acme')).isolation?.isolated).toBe(true)
   })
 
   it('is missing from the start where an open database is registered already', async () => {

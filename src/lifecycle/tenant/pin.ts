@@ -13,3 +13,10 @@ export function livesAt({ route, identity }: TenantRecord, pin: Pin, server: str
     isSameServer && identity.databaseOid === pin.databaseOid && identity.databaseName === pin.databaseName
   )
 }
+
+/** Whether a tenant lives on the server of this pin, under whatever name that server is on record. */
+export function sharesServer({ route, identity }: TenantRecord, pin: Pin, server: string): boolean {
+  if (route.server === server) return true
+  const known = identity?.kind === 'pin' ? identity.systemIdentifier : null
+  return known !== null && known === pin.systemIdentifier
+}

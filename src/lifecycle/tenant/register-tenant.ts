@@ -15,7 +15,7 @@ import { Session } from '../session.ts'
 import { claimAliases, Hostname } from './claim-aliases.ts'
 import { checkIsolation, rolesLetIn } from './isolation.ts'
 import { allTenants } from './neighbours.ts'
-import { livesAt } from './pin.ts'
+import { livesAt, sharesServer } from './pin.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 export const RegisterTenant = z.strictObject({
@@ -102,7 +102,7 @@ async function look(
       `Tenant ${there.id} lives in that database. Two tenants in one database need shared (--shared).`,
     )
   }
-  const neighbours = tenants.filter(({ record }) => record.route.server === server.id)
+  const neighbours = tenants.filter(({ record }) => sharesServer(record, pin, server.id))
   const isolation = await checkIsolation(
     session,
     neighbours.map(({ record }) => record),

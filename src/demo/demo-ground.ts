@@ -1,15 +1,13 @@
-import { existsSync } from 'node:fs'
 import type { ServiceSettings } from '../config.ts'
 import type { LifecycleParts } from '../lifecycle/parts.ts'
 import { provisionTenant } from '../lifecycle/provision/provision-tenant.ts'
-import { allTenants } from '../lifecycle/tenant/neighbours.ts'
 import { MasterKeys } from '../registry/master-keys.ts'
 import { openRegistry } from '../registry/open-registry.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Sealer } from '../registry/sealing.ts'
 import type { Card, DemoFiles } from './demo-files.ts'
 import { type DemoKeys, demoKeys } from './demo-keys.ts'
-import { DEMO_SERVER, databasesOf, prepareCluster, recordServer } from './demo-server.ts'
+import { DEMO_SERVER, prepareCluster, recordServer } from './demo-server.ts'
 import { DEMO_TABLES, DEMO_TENANTS, demoSchema } from './demo-tenants.ts'
 import { EmbeddedPostgres } from './embedded-postgres.ts'
 
@@ -39,8 +37,8 @@ export class DemoGround implements AsyncDisposable {
       settings: { max_connections: MAX_CONNECTIONS },
     })
     try {
-      const password = await prepareCluster(postgres)
-      const remark = await forgetLostTenants(files, postgres)
+      const { password, systemIdentifier } = await prepareCluster(postgres)
+      const remark = files.forgetOthers(systemIdentifier)
       await using registry = await openRegistry(settings.registryUrl)
       const parts = partsOf(registry, settings)
       await recordServer(parts, postgres, password, ACTOR)
@@ -68,22 +66,4 @@ export class DemoGround implements AsyncDisposable {
 function partsOf(registry: Registry, { masterKey, adminKey }: ServiceSettings): LifecycleParts {
   const adminSealer = adminKey && new Sealer(MasterKeys.fromText(adminKey))
   return { registry, sealer: new Sealer(MasterKeys.fromText(masterKey)), adminSealer }
-}
-
-/** Where somebody removed the data of Postgres, a registry that tells of its tenants is worth nothing. */
-async function forgetLostTenants(files: DemoFiles, postgres: EmbeddedPostgres): Promise<string | undefined> {
-  if (!existsSync(files.registry)) return undefined
-  const databases = await databasesOf(postgres)
-  let lost: string[]
-  {
-    await using registry = await openRegistry(`file:${files.registry}`)
-    const tenants = await allTenants(registry)
-    lost = tenants
-      .filter(({ record }) => record.route.server === DEMO_SERVER && record.status === 'active')
-      .filter(({ record }) => !databases.has(record.route.database))
-      .map(({ id }) => id)
-  }
-  if (lost.length === 0) return undefined
-  files.setRegistryAside()
-  return `the databases of ${lost.join(', ')} are gone: the demo begins anew, the old registry is kept beside it`
 }

@@ -34,6 +34,7 @@ export class Backend {
   #cancelling: Promise<void> | undefined
   readonly #host: StatementHost = {
     cancel: () => void this.cancel(),
+    dropRows: () => this.#login.reader.dropRows(),
     destroy: (cause) => this.destroy(cause),
   }
 
@@ -132,15 +133,11 @@ export class Backend {
 
   #receive(chunk: Buffer): void {
     const running = this.#running
-    try {
-      this.#login.reader.read(chunk, this.watch)
-    } catch (cause) {
-      this.destroy(cause instanceof Error ? cause : new Error(String(cause)))
-    }
+    const passed = this.#read(chunk)
     running?.count(chunk.length)
     if (!running && this.watch.fatal) this.destroy(new Error('the server ended the session'))
-    if (this.#socket.destroyed) return
-    this.#client.socket.deliver(chunk)
+    if (this.#socket.destroyed || !passed) return
+    this.#client.socket.deliver(passed)
     // The driver pauses for a slow reader of a COPY and forgets to resume when the copy ends in that chunk.
     if (running?.isCopied) this.#socket.resume()
     if (!running?.isReady) return
@@ -149,7 +146,17 @@ export class Backend {
     if (!running.hasOutcome) return
     if (running.isRejected) this.watch.noteRejection()
     this.#running = undefined
+    this.#login.reader.passRows()
     running.complete()
+  }
+
+  #read(chunk: Buffer): Buffer | undefined {
+    try {
+      return this.#login.reader.read(chunk, this.watch)
+    } catch (cause) {
+      this.destroy(cause instanceof Error ? cause : new Error(String(cause)))
+      return undefined
+    }
   }
 
   /** The socket has closed. */

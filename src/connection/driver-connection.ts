@@ -17,7 +17,7 @@ import { isQueryCanceled, scrubbed, statementError } from './sql-error.ts'
 import { queryOf, resultOf, withBlanks } from './statement-query.ts'
 import { driverProfile } from './type-profile.ts'
 
-/** A tenant can make cleaning wait, as for a lock on its own temporary table. */
+/** Cleaning may wait for others, as for a lock that someone holds on the session's temporary table. */
 const CLEAN_TIMEOUT_MS = 5_000
 /** Reaches CommandComplete and does nothing else, which puts the driver's row counter back to zero. */
 const NOTHING = 'select'

@@ -30,27 +30,61 @@ export class MessageReader {
   #left = 0
   #type = 0
   #kept: Buffer[] | undefined
+  /** Rows that begin from now on are read over and passed to nobody. */
+  #isDropping = false
+  /** The current message, its header included, is one of those. */
+  #isDropped = false
 
-  /** @throws {RangeError} at a length that no message can have. */
-  read(chunk: Buffer, visitor: MessageVisitor): void {
+  /** Until `passRows` the driver sees no further row; one that it has seen the beginning of it sees whole. */
+  dropRows(): void {
+    this.#isDropping = true
+  }
+
+  passRows(): void {
+    this.#isDropping = false
+  }
+
+  /**
+   * @returns what the driver may see of the chunk
+   * @throws {RangeError} at a length that no message can have.
+   */
+  read(chunk: Buffer, visitor: MessageVisitor): Buffer {
+    if (!this.#isDropping) {
+      let at = 0
+      while (at < chunk.length) at = this.#step(chunk, at, visitor)
+      return chunk
+    }
+    const passed: Buffer[] = []
     let at = 0
     while (at < chunk.length) {
-      if (this.#left > 0) {
-        const taken = Math.min(this.#left, chunk.length - at)
-        this.#kept?.push(chunk.subarray(at, at + taken))
-        at += taken
-        this.#left -= taken
-        if (this.#left === 0) this.#end(visitor)
-      } else if (this.#headerBytes === 0 && chunk.length - at >= 5) {
-        this.#begin(chunk, at, visitor)
-        at += 5
-      } else {
-        this.#header[this.#headerBytes++] = chunk[at++] ?? 0
-        if (this.#headerBytes < 5) continue
-        this.#headerBytes = 0
-        this.#begin(this.#header, 0, visitor)
-      }
+      const from = at
+      if (this.#left === 0 && this.#headerBytes === 0) this.#isDropped = chunk[at] === Message.dataRow
+      at = this.#step(chunk, at, visitor)
+      if (!this.#isDropped) passed.push(chunk.subarray(from, at))
     }
+    return Buffer.concat(passed)
+  }
+
+  /** Goes on to the end of a header, of a body or of the chunk. */
+  #step(chunk: Buffer, at: number, visitor: MessageVisitor): number {
+    if (this.#left > 0) {
+      const taken = Math.min(this.#left, chunk.length - at)
+      this.#kept?.push(chunk.subarray(at, at + taken))
+      this.#left -= taken
+      if (this.#left === 0) this.#end(visitor)
+      return at + taken
+    }
+    if (this.#headerBytes === 0 && chunk.length - at >= 5) {
+      this.#begin(chunk, at, visitor)
+      return at + 5
+    }
+    const taken = chunk.copy(this.#header, this.#headerBytes, at)
+    this.#headerBytes += taken
+    if (this.#headerBytes === 5) {
+      this.#headerBytes = 0
+      this.#begin(this.#header, 0, visitor)
+    }
+    return at + taken
   }
 
   #begin(bytes: Buffer, at: number, visitor: MessageVisitor): void {

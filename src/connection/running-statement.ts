@@ -1,16 +1,18 @@
 import { Readable, Stream } from 'node:stream'
-import { ResultTooLargeError, UnsupportedError } from '../errors.ts'
-import { PostgresError } from './driver.ts'
+import { CancelledError, ResultTooLargeError, UnsupportedError } from '../errors.ts'
+import { CLOSE, PostgresError } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import { Message } from './message-reader.ts'
 import { isQueryCanceled } from './sql-error.ts'
 
-/** What may still come after a cancel for too many bytes, before the socket is destroyed. */
-const GRACE_BYTES = 4_194_304
+/** How long an answer that is too large may go on after its cancel, which SQL can catch and ignore. */
+const CANCEL_GRACE_MS = 2_000
 
 export interface StatementHost {
   /** Asks the server to end the statement; the rest of its answer is still read. */
   cancel(): void
+  /** Reads over the rows that still come, instead of holding them. */
+  dropRows(): void
   /** Ends the connection under the statement. */
   destroy(cause: Error): void
 }
@@ -39,6 +41,8 @@ export class RunningStatement {
   #verdict: Error | undefined
   /** Goes before the server's word that the statement was cancelled. */
   #cancelReason: Error | undefined
+  #isCursorClosed = false
+  #timer: NodeJS.Timeout | undefined
   #stream: Stream | undefined
   #resolve: (value: unknown) => void = () => {}
   #reject: (error: unknown) => void = () => {}
@@ -77,11 +81,13 @@ export class RunningStatement {
   count(bytes: number): void {
     if (this.query.forEachFn || this.#stream) return
     this.#bytes += bytes
-    if (this.#bytes <= this.#maxBytes) return
-    if (this.#verdict === undefined) {
-      this.#verdict = this.#tooLarge()
-      this.#host.cancel()
-    } else if (this.#bytes > this.#maxBytes + GRACE_BYTES) this.#host.destroy(this.#verdict)
+    if (this.#bytes <= this.#maxBytes || this.#verdict) return
+    const verdict = this.#tooLarge()
+    this.#verdict = verdict
+    this.#host.dropRows()
+    this.#closeCursor()
+    this.#host.cancel()
+    this.#timer = setTimeout(() => this.#host.destroy(verdict), CANCEL_GRACE_MS)
   }
 
   /** Before the body of a message has come: one value alone may be past the cap, and would be held whole. */
@@ -95,8 +101,10 @@ export class RunningStatement {
 
   /** The server is ready, and the driver has seen it. */
   complete(): void {
-    this.#isOver = true
+    this.#finish()
     if (this.#verdict) this.#reject(this.#verdict)
+    else if (this.#isCursorClosed)
+      this.#reject(this.#cancelReason ?? new CancelledError('the cursor was cancelled'))
     else if (this.#outcome && 'value' in this.#outcome) this.#resolve(this.#outcome.value)
     else {
       const error = this.#cancelled(this.#outcome?.error) ?? this.#outcome?.error
@@ -108,7 +116,7 @@ export class RunningStatement {
 
   /** The connection has ended under it. */
   fail(error: Error): void {
-    this.#isOver = true
+    this.#finish()
     this.#reject(this.#verdict ?? error)
     destroyStream(this.#stream, error)
   }
@@ -116,7 +124,22 @@ export class RunningStatement {
   /** It is being cancelled. A COPY that waits for its user's bytes hears nothing of that from the server. */
   cancel(reason: Error | undefined): void {
     this.#cancelReason ??= reason
+    this.#closeCursor()
     destroyStream(this.#stream, reason ?? new Error('the statement was cancelled'))
+  }
+
+  /** Between its batches a cursor takes no cancel from the server: the next one ends it, seen by nobody. */
+  #closeCursor(): void {
+    if (!this.query.cursorFn) return
+    this.query.cursorFn = () => {
+      this.#isCursorClosed = true
+      return CLOSE
+    }
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
   }
 
   /** Its reader has left. The driver pauses the socket for one that never comes back: the rest is dropped. */

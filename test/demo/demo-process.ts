@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { vi } from 'vitest'
 import { z } from 'zod'
 
 const CLI = resolve(import.meta.dirname, '../../src/cli.ts')
@@ -38,16 +39,20 @@ export class DemoProcess {
     return this.#output
   }
 
-  /** Resolves when it has said all that it says at the start. */
+  /** Resolves when it has said all that the demo says at the start. */
   async ready(): Promise<z.output<typeof Card>> {
-    const deadline = performance.now() + READY_MS
-    while (!this.#output.includes('Ctrl-C ends everything')) {
-      if (this.#child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`the demo is not ready:\n${this.#output}`)
-      }
-      await Promise.race([once(this.#child.stdout ?? this.#child, 'data'), once(this.#child, 'exit')])
-    }
+    await this.says('Ctrl-C ends everything')
     return this.card()
+  }
+
+  async says(text: string): Promise<void> {
+    const looked = () => {
+      const isSaid = this.#output.includes(text)
+      if (!isSaid && this.#child.exitCode === null) throw new Error(`it does not say ${text} yet`)
+      return isSaid
+    }
+    const isSaid = await vi.waitFor(looked, { timeout: READY_MS, interval: 20 })
+    if (!isSaid) throw new Error(`it ended without saying ${text}:\n${this.#output}`)
   }
 
   card(): z.output<typeof Card> {

@@ -10,7 +10,7 @@ import { ExclusiveSource } from './sql-exclusive-source.ts'
 import type { ConnectionSource } from './sql-source.ts'
 import { StatementRunner } from './sql-statement.ts'
 import { createTag } from './sql-tag.ts'
-import { runTransaction, type TransactionBody } from './sql-transaction.ts'
+import { Transaction, type TransactionBody } from './sql-transaction.ts'
 import { HandleTypes } from './sql-types.ts'
 
 export interface SqlOptions {
@@ -34,7 +34,7 @@ function createHandle(from: ConnectionSource, types: HandleTypes, trust: Trust):
     const [mode, body] = call.length === 2 ? call : (['', call[0]] as const)
     const held = await source.hold()
     try {
-      return await runHolding(from, () => runTransaction(held, types, trust, mode, body))
+      return await runHolding(from, () => new Transaction(held, types, trust).run(mode, body))
     } finally {
       held.release()
     }

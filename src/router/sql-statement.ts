@@ -9,8 +9,6 @@ import type { HandleTypes } from './sql-types.ts'
 interface Running {
   readonly gaveUp: AbortController
   connection?: DriverConnection
-  /** A cancel that comes late would hit the connection's next statement: it is waited for. */
-  cancelling?: Promise<void>
 }
 
 /**
@@ -48,8 +46,8 @@ export class StatementRunner {
   readonly cancel = (query: QueryInternals): void => {
     const running = this.#running.get(query)
     if (running?.connection) {
-      // A cancel that fails leaves the statement to its own end, which tells.
-      running.cancelling = running.connection.cancel().catch(() => {})
+      // The connection is not free before this has ended, so it hits nothing else.
+      void running.connection.cancel()
       return
     }
     query.cancelled = true
@@ -66,9 +64,9 @@ export class StatementRunner {
         if (query.cancelled) return
         running.connection = held.connection
         await this.#dispatch(query, held)
-        this.#running.delete(query)
-        await running.cancelling
       } finally {
+        // Before the release: a late cancel would hit the connection's next statement.
+        this.#running.delete(query)
         held.release()
       }
     } catch (error) {

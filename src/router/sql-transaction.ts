@@ -13,29 +13,8 @@ import type { HandleTypes } from './sql-types.ts'
 
 export type TransactionBody = (sql: TransactionSql) => unknown
 
-/**
- * Begins, runs `body` and commits. Rolls back when the body throws, when a statement of its own failed
- * (caught or not: the server has given the transaction up), and rejects.
- * @param held stays the caller's, who releases it afterwards.
- * @param mode what may follow BEGIN; only letters and blanks of it are used.
- */
-export async function runTransaction(
-  held: HeldConnection,
-  types: HandleTypes,
-  trust: Trust,
-  mode: string,
-  body: TransactionBody,
-): Promise<unknown> {
-  const source = new ExclusiveSource(held.connection, held)
-  try {
-    return await new Transaction(held.connection, source, types, trust).run(mode, body)
-  } finally {
-    await source.close()
-  }
-}
-
 /** One BEGIN to its COMMIT or ROLLBACK. Its statements run one after another, in the order they were issued. */
-class Transaction {
+export class Transaction {
   readonly #connection: DriverConnection
   readonly #source: ExclusiveSource
   readonly #types: HandleTypes
@@ -43,15 +22,21 @@ class Transaction {
   readonly #control: (text: string) => Promise<{ readonly command: string }>
   #savepoints = 0
 
-  constructor(connection: DriverConnection, source: ExclusiveSource, types: HandleTypes, trust: Trust) {
-    this.#connection = connection
-    this.#source = source
+  /** @param held stays the caller's, who releases it afterwards. */
+  constructor(held: HeldConnection, types: HandleTypes, trust: Trust) {
+    this.#connection = held.connection
+    this.#source = new ExclusiveSource(held.connection, held)
     this.#types = types
     this.#trust = trust
-    const sql = createTag(new StatementRunner(source, types, trust))
+    const sql = createTag(new StatementRunner(this.#source, types, trust))
     this.#control = (text) => sql.unsafe(text)
   }
 
+  /**
+   * Begins, runs `body` and commits. Rolls back when the body throws, or when a statement of its own failed
+   * (caught or not: the server has given the transaction up), and rejects.
+   * @param mode what may follow BEGIN; only letters and blanks of it are used.
+   */
   async run(mode: string, body: TransactionBody): Promise<unknown> {
     await this.#control(`begin ${mode.replace(/[^a-z ]/gi, '')}`)
     const result = await this.#orUndo('rollback', body)

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createSql } from '../../src/router/sql-facade.ts'
 import { Ground } from './sql-ground.ts'
 
 let ground: Ground
@@ -34,26 +35,46 @@ describe('cancel', () => {
     const held = await ground.hold()
     const waiting = sql`select 1`.execute()
     const last = sql`select 2 as n`.execute()
+    await vi.waitFor(() => expect(ground.waiting).toBe(2))
     waiting.cancel()
     await expect(waiting).rejects.toMatchObject(CANCELLED)
+    expect(ground.waiting).toBe(1)
     held.release()
     expect(await last).toEqual([{ n: 2 }])
     expect(ground.idle).toBe(1)
   })
 
-  it('rejects a statement that was never awaited when it is', async () => {
-    const statement = ground.sql()`select 1`
+  it('rejects a statement that was never awaited when it is, and does not run it', async () => {
+    const sql = ground.sql()
+    await sql`create table never (n int)`
+    const statement = sql`insert into never values (1)`
     statement.cancel()
     await expect(statement).rejects.toMatchObject(CANCELLED)
+    expect(await sql`select * from never`).toEqual([])
   })
 
-  it('does nothing to a statement that has ended', async () => {
+  it('does not run a statement whose connection came all the same', async () => {
+    const sql = ground.sql()
+    await sql`create table late (n int)`
+    const held = await ground.hold()
+    const deaf = createSql({ hold: () => ground.hold() })
+    const statement = deaf`insert into late values (1)`.execute()
+    await vi.waitFor(() => expect(ground.waiting).toBe(1))
+    statement.cancel()
+    held.release()
+    await expect(statement).rejects.toMatchObject(CANCELLED)
+    expect(await sql`select * from late`).toEqual([])
+  })
+
+  it('does nothing to a statement that has ended, nor to the one after it', async () => {
     const sql = ground.sql()
     const statement = sql`select 1 as n`
     await statement
-    statement.cancel()
-    statement.cancel()
-    expect(await sql`select pg_sleep(0.05)::text as n`).toEqual([{ n: '' }])
+    const next = sql`select pg_sleep(0.1)::text as slept, 'next'`.execute()
+    await Promise.all([
+      untilActive('next').then(() => statement.cancel()),
+      expect(next).resolves.toHaveLength(1),
+    ])
     expect(await statement).toEqual([{ n: 1 }])
   })
 

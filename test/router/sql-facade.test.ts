@@ -23,12 +23,17 @@ describe('a reservation', () => {
     const first = await sql.reserve()
     first.release()
     first.release()
-    const [second, third] = await Promise.all([sql.reserve(), sql.reserve()])
+    await expect.poll(() => ground.idle).toBe(2)
+    const second = await sql.reserve()
     first.release()
-    const pids = await Promise.all([second, third].map((own) => own`select pg_backend_pid() as pid`))
-    expect(pids[0]).not.toEqual(pids[1])
+    let hasEnded = false
+    const ended = sql.end().then(() => {
+      hasEnded = true
+    })
+    await new Promise(setImmediate)
+    expect([hasEnded, ground.idle]).toEqual([false, 1])
     second.release()
-    third.release()
+    await ended
     await expect.poll(() => ground.idle).toBe(2)
   })
 

@@ -56,6 +56,10 @@ export class Ground implements ConnectionSource, AsyncDisposable {
     return this.#idle.length
   }
 
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   sql(options?: SqlOptions) {
     return createSql(this, options)
   }

@@ -157,23 +157,34 @@ describe('a transaction', () => {
     await expect(failing).rejects.toBeInstanceOf(UnsupportedError)
   })
 
-  it('takes away nothing more from a lease that is given back under it', async () => {
-    const { sql, connection, release } = await ground.lease()
-    let go = () => {}
-    const until = new Promise<void>((resolve) => {
-      go = resolve
+  it('lets what its body has started use the handle around it afterwards', async () => {
+    const { sql, release } = await ground.lease()
+    let end = () => {}
+    const over = new Promise<void>((resolve) => {
+      end = resolve
     })
+    const later = await sql.begin(async () => ({
+      answers: over.then(() => Promise.all([sql`select 1 as n`, sql`select 2 as n`])),
+    }))
+    end()
+    expect(await later.answers).toEqual([[{ n: 1 }], [{ n: 2 }]])
+    await release()
+  })
+
+  it('starts nothing more on a lease that was given back under it, and leaves it to its owner', async () => {
+    const { sql, connection, release } = await ground.lease()
     const failing = sql.begin(async (own) => {
-      await insert(own, 1)
-      await until
-      await insert(own, 2)
+      const running = own`select pg_sleep(0.1)`.execute()
+      const queued = insert(own, 1).catch((error: unknown) => error)
+      await running
+      expect(await queued).toBeInstanceOf(LeaseReleasedError)
     })
     const outcome = failing.catch((error: unknown) => error)
-    await expect.poll(() => connection.transaction).toBe('open')
+    await expect.poll(() => connection.transaction === 'open' && connection.isBusy).toBe(true)
     const released = release()
-    go()
     expect(await outcome).toBeInstanceOf(LeaseReleasedError)
     await released
+    expect(connection.isOpen).toBe(true)
     expect(await stored()).toEqual([])
   })
 })

@@ -60,6 +60,11 @@ export class Backend {
     return this.#end === undefined
   }
 
+  /** What the server reports of its settings (`server_version`, `TimeZone`, …), kept current. */
+  get parameters(): Readonly<Record<string, string>> {
+    return this.#client.parameters
+  }
+
   get isRunning(): boolean {
     return this.#running !== undefined
   }

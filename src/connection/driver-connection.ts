@@ -64,6 +64,11 @@ export class DriverConnection implements Connection {
     return this.#backend.watch.residue
   }
 
+  /** What the server reports of its settings (`server_version`, `TimeZone`, …), kept current. */
+  get parameters(): Readonly<Record<string, string>> {
+    return this.#backend.parameters
+  }
+
   get preparedStatements(): number {
     return this.#preparedStatements
   }

@@ -169,6 +169,8 @@ export class DriverClient {
   readonly socket: DriverSocket
   /** Of the statement that runs: the driver's parsers and serializers are views on it. */
   profile: TypeProfile | undefined
+  /** What the server reports of its settings; the driver keeps it current. */
+  readonly parameters: Readonly<Record<string, string>> = {}
   readonly #handler: (query: unknown) => void
 
   /** Sends the startup packet as soon as `socket` is attached. `onFailure` hears of a login that failed. */
@@ -206,7 +208,7 @@ export class DriverClient {
         if (sockets++ > 0) throw new Error('a connection has one socket')
         return this.socket
       },
-      parameters: {},
+      parameters: this.parameters,
       shared: { retries: 0, typeArrayMap: {} },
       parsers: new Proxy({}, { get: (_, oid) => this.profile?.parsers[Number(oid)] }),
       serializers: new Proxy(

@@ -6,6 +6,8 @@ import { type ConnectionSource, Gate, type HeldConnection } from './sql-source.t
 export class EndableSource implements ConnectionSource {
   readonly #source: ConnectionSource
   readonly #quiet = new Gate()
+  /** What the server of the last connection reports of its settings. */
+  parameters: Readonly<Record<string, string>> = {}
   #out = 0
   #hasEnded = false
 
@@ -18,7 +20,9 @@ export class EndableSource implements ConnectionSource {
     if (this.#hasEnded) throw new LeaseReleasedError('a statement was issued on a handle that has ended')
     this.#out++
     try {
-      return new CountedHold(await this.#source.hold(signal), () => this.#giveBack())
+      const held = await this.#source.hold(signal)
+      this.parameters = held.connection.parameters
+      return new CountedHold(held, () => this.#giveBack())
     } catch (error) {
       this.#giveBack()
       throw error

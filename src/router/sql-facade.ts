@@ -46,14 +46,15 @@ function createHandle(from: ConnectionSource, types: HandleTypes, trust: Trust):
     end,
     close: end,
     options: handleOptions(types),
-    parameters: {},
     PostgresError,
     CLOSE,
     END: CLOSE,
     ...UNSUPPORTED,
   }
+  const sql = Object.assign(createTag(new StatementRunner(source, types, trust)), members)
+  Object.defineProperty(sql, 'parameters', { get: () => source.parameters, enumerable: true })
   // The driver's own type of a handle, which its own untyped code does not check either.
-  return Object.assign(createTag(new StatementRunner(source, types, trust)), members) as unknown as Sql
+  return sql as unknown as Sql
 }
 
 async function reserve(source: ConnectionSource, types: HandleTypes, trust: Trust): Promise<ReservedSql> {

@@ -115,6 +115,12 @@ describe('a handle', () => {
     expect(Object.keys(sql.options)).not.toContain('pass')
   })
 
+  it('shows what its server reports once it has been asked', async () => {
+    const sql = ground.sql()
+    await sql`select 1`
+    expect(sql.parameters).toMatchObject({ client_encoding: 'UTF8', TimeZone: 'UTC' })
+  })
+
   it('throws for a helper that is awaited in place of a statement', async () => {
     const helper = ground.sql()({ a: 1 }) as unknown as Promise<void>
     await expect(async () => await helper).rejects.toMatchObject({ code: 'NOT_TAGGED_CALL' })

@@ -1,11 +1,19 @@
--- readable-from: 1
---
--- The registry in a management database. Applied by the service itself, in one transaction under an advisory
--- lock, with search_path = '': every name is qualified.
+-- The registry in a management database, as `psql --single-transaction -f` would apply it too. The service does
+-- so itself, under an advisory lock, with search_path = '': every name is qualified.
 --
 -- How this schema may change: expand, then contract. A file that only adds (tables, columns with defaults,
--- functions of new names) keeps `readable-from`, so that replicas of the version before go on beside new ones.
--- A file that takes away raises `readable-from` to the first version that no longer needs what it drops.
+-- functions of new names) keeps `readable_from`, so that processes of the version before go on beside new ones.
+-- A file that takes away raises it to the first version whose processes no longer need what it drops.
+
+create schema tenantry_registry;
+
+create table tenantry_registry.migration (
+  version int primary key,
+  -- Processes that know no version from here on refuse to start.
+  readable_from int not null,
+  applied_at timestamptz not null default clock_timestamp()
+);
+insert into tenantry_registry.migration (version, readable_from) values (1, 1);
 
 create table tenantry_registry.registry (
   singleton boolean primary key default true check (singleton),

@@ -39,7 +39,7 @@ const SCHEMA_VERSION = 1
 const WATCH_MS = 1_000
 /** Tries of one commit or generation while others are quicker. */
 const MAX_TRIES = 100
-const MAX_BACKOFF_MS = 2_000
+const MAX_BACKOFF_MS = 1_000
 
 const Meta = z.object({ id: z.uuid(), schema: z.int(), readableFrom: z.int() })
 const Stored = z.object({ revision: z.int().positive(), record: z.unknown() })

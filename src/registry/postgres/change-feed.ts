@@ -15,7 +15,7 @@ export interface ChangeFeedOptions {
   readonly onFault: (fault: Error) => void
 }
 
-const MAX_BACKOFF_MS = 2_000
+const MAX_BACKOFF_MS = 1_000
 
 /**
  * Reads the change log over one connection that also listens for notifications: each look proves that it

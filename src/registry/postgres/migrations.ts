@@ -10,14 +10,12 @@ const LOCK = '8387228131405298297'
 
 interface Migration {
   readonly version: number
-  readonly name: string
-  /** The first version of the schema that its readers must know, to go on with this one. */
-  readonly readableFrom: number
   readonly text: string
 }
 
 interface SchemaVersion {
   readonly version: number
+  /** What a process must know, at least, to go on with it. */
   readonly readableFrom: number
 }
 
@@ -37,7 +35,8 @@ export async function migrate(connection: Connection): Promise<void> {
     const present = await versionOf(connection)
     if (!isDone(present, known)) {
       for (const migration of migrations.filter(({ version }) => version > present.version)) {
-        await apply(connection, migration)
+        // Each file also says in the database that it was applied.
+        await connection.run({ text: migration.text, multiple: true })
       }
     }
     await connection.run({ text: 'commit' })
@@ -75,40 +74,14 @@ function isTrue(row: unknown, column: string): boolean {
   return typeof row === 'object' && row !== null && Reflect.get(row, column) === true
 }
 
-async function apply(
-  connection: Connection,
-  { version, name, readableFrom, text }: Migration,
-): Promise<void> {
-  if (version === 1) {
-    await connection.run({
-      text: `create schema tenantry_registry;
-        create table tenantry_registry.migration (
-          version int primary key,
-          name text not null,
-          readable_from int not null,
-          applied_at timestamptz not null default clock_timestamp()
-        )`,
-      multiple: true,
-    })
-  }
-  await connection.run({ text, multiple: true })
-  await connection.run({
-    text: 'insert into tenantry_registry.migration (version, name, readable_from) values ($1, $2, $3)',
-    params: [version, name, readableFrom],
-  })
-}
-
 async function readMigrations(): Promise<Migration[]> {
   const names = (await readdir(FOLDER)).filter((name) => NAME.test(name)).sort()
   return Promise.all(
     names.map(async (name, index) => {
-      const text = await readFile(new URL(name, FOLDER), 'utf8')
-      const readableFrom = Number(/^-- readable-from: (\d+)$/m.exec(text)?.[1])
-      const version = Number(NAME.exec(name)?.[1])
-      if (!(readableFrom <= version) || version !== index + 1) {
-        throw new InternalError(`${name}: expected number ${index + 1} and a line "-- readable-from: N"`)
+      if (Number(NAME.exec(name)?.[1]) !== index + 1) {
+        throw new InternalError(`registry/postgres/${name}: expected number ${index + 1}`)
       }
-      return { version, name, readableFrom, text }
+      return { version: index + 1, text: await readFile(new URL(name, FOLDER), 'utf8') }
     }),
   )
 }

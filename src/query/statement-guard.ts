@@ -4,7 +4,7 @@ import { CancelledError, OutcomeUnknownError, StatementTimeoutError } from '../e
 /** The part of a lease that statements run on. */
 export interface StatementRunner {
   run(statement: Statement): Promise<StatementResult>
-  /** Asks the server to end the running statement; resolves when that cannot reach a later one any more. */
+  /** Asks the server to end the running statement, which then settles when that can reach no later one. */
   cancel(): Promise<void>
 }
 
@@ -21,11 +21,10 @@ export class StatementGuard implements Disposable {
   readonly #signal: AbortSignal
   /** First the time limit, then the grace of the cancelled statement. */
   #timer: NodeJS.Timeout
+  #again: NodeJS.Timeout | undefined
   #isRunning = false
-  /** Ends the pause between two cancels. */
-  #wake: () => void = () => undefined
-  /** Why nothing runs any more, and when the last cancel has gone through. */
-  #end: { readonly reason: Error; readonly cancelled: Promise<void> } | undefined
+  /** Why nothing runs any more. */
+  #end: Error | undefined
   /** Rejects when a cancelled statement goes on past its grace. */
   readonly #abandoned: Promise<never>
   #abandon: (error: Error) => void = () => undefined
@@ -54,23 +53,22 @@ export class StatementGuard implements Disposable {
     try {
       return await Promise.race([this.#runner.run(statement), this.#abandoned])
     } catch (error) {
-      throw this.#meaningOf(error)
+      // A cancelled statement says no more than that; the reason is ours.
+      throw this.#end && error instanceof CancelledError ? this.#end : error
     } finally {
       this.#isRunning = false
-      this.#wake()
-      // Until the last cancel has gone through, it could hit whoever gets the connection next.
-      if (this.#end) await Promise.race([this.#end.cancelled, this.#abandoned.catch(() => undefined)])
     }
   }
 
   /** Whoever has more to do asks first: a statement may have won against its cancel. */
   throwIfEnded(): void {
     if (this.#signal.aborted) this.#onAbort()
-    if (this.#end) throw this.#end.reason
+    if (this.#end) throw this.#end
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer)
+    clearInterval(this.#again)
     this.#signal.removeEventListener('abort', this.#onAbort)
   }
 
@@ -78,29 +76,16 @@ export class StatementGuard implements Disposable {
 
   #stop(reason: Error): void {
     if (this.#end) return
+    this.#end = reason
     clearTimeout(this.#timer)
     const why = `cancelled (${reason.message}), and not ended in ${CANCEL_GRACE_MS} ms`
     this.#timer = setTimeout(() => this.#abandon(new OutcomeUnknownError(why)), CANCEL_GRACE_MS)
-    this.#end = { reason, cancelled: this.#cancelUntilEnded() }
+    // More than once: what comes between two messages of a statement, the server forgets.
+    this.#again = setInterval(() => this.#cancel(), CANCEL_AGAIN_MS)
+    this.#cancel()
   }
 
-  /** More than once: what comes between two messages of a statement, the server forgets. */
-  async #cancelUntilEnded(): Promise<void> {
-    while (this.#isRunning) {
-      await this.#runner.cancel().catch(() => undefined) // the grace bounds the wait, whatever it was
-      if (!this.#isRunning) return
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, CANCEL_AGAIN_MS)
-        this.#wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
-  }
-
-  /** A cancelled statement says no more than that; the reason is ours. */
-  #meaningOf(error: unknown): unknown {
-    return this.#end && error instanceof CancelledError ? this.#end.reason : error
+  #cancel(): void {
+    if (this.#isRunning) this.#runner.cancel().catch(() => undefined) // the grace bounds what it comes to
   }
 }

@@ -163,7 +163,8 @@ export class DriverConnection implements Connection {
     try {
       return await work()
     } finally {
-      if (this.#backend.cancelling) await this.#backend.cancelling
+      // Nothing comes after it on a connection that has ended.
+      if (this.isOpen && this.#backend.cancelling) await this.#backend.cancelling
       this.#callbacks = undefined
       this.#isBusy = false
     }

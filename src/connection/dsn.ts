@@ -107,7 +107,7 @@ function nameOf(part: string, text: string): string {
 /** `host:port`, where an IPv6 address stands in brackets. */
 function readHost(text: string): { readonly host: string; readonly port: string } {
   if (text.includes(',')) throw fault('the host', 'a list of hosts is not supported, name one')
-  const match = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/.exec(text)
+  const match = /^(\[[^\]]*\]|[^:[\]]*)(?::([^:]*))?$/.exec(text)
   if (!match) throw fault('the host', 'an IPv6 address stands in brackets')
   return { host: match[1] ?? '', port: match[2] ?? '' }
 }

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
+import { TlsFailedError } from '../errors.ts'
 import type { ConnectionTarget } from './connection.ts'
-import { socketStep, unavailable } from './socket-step.ts'
+import { nameOf, socketStep, unavailable } from './socket-step.ts'
 import { startTls } from './tls.ts'
 
 const KEEP_ALIVE_DELAY_MS = 60_000
@@ -11,6 +12,8 @@ const KEEP_ALIVE_DELAY_MS = 60_000
  * @throws {ServerUnavailableError | TlsFailedError} or the signal's reason, and then nothing is left open.
  */
 export async function openSocket(target: ConnectionTarget, signal: AbortSignal): Promise<Socket> {
+  if (target.tls.mode !== 'disable' && target.host.startsWith('/'))
+    throw new TlsFailedError(`${nameOf(target)}: a Unix socket carries no TLS, its mode is disable`)
   const plain = await openPlain(target, signal)
   return target.tls.mode === 'disable' ? plain : startTls(plain, target, signal)
 }

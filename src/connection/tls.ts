@@ -18,7 +18,7 @@ export async function startTls(
   signal: AbortSignal,
 ): Promise<Socket> {
   await askForTls(plain, target, signal)
-  const socket = connectTls({ ...tlsOptions(target), socket: plain })
+  const socket = beginTls(plain, target)
   socket.on('error', () => {})
   return socketStep<Socket>(socket, signal, tlsFailure(target), (done) => {
     socket.once('secureConnect', () => done(socket))
@@ -30,12 +30,6 @@ export async function startTls(
  * that), so it ends the attempt.
  */
 function askForTls(plain: Socket, target: ConnectionTarget, signal: AbortSignal): Promise<void> {
-  if (target.host.startsWith('/')) {
-    plain.destroy()
-    return Promise.reject(
-      new TlsFailedError(`${nameOf(target)}: a Unix socket carries no TLS, use mode disable`),
-    )
-  }
   return socketStep<void>(
     plain,
     signal,
@@ -50,6 +44,16 @@ function askForTls(plain: Socket, target: ConnectionTarget, signal: AbortSignal)
       plain.write(SSL_REQUEST)
     },
   )
+}
+
+/** Node throws at once for an authority or a client certificate that it cannot read. */
+function beginTls(plain: Socket, target: ConnectionTarget): Socket {
+  try {
+    return connectTls({ ...tlsOptions(target), socket: plain })
+  } catch (cause) {
+    plain.destroy()
+    throw new TlsFailedError(`${nameOf(target)}: a certificate or key on our side cannot be read`, { cause })
+  }
 }
 
 function refusalOf(answer: Buffer): string | undefined {

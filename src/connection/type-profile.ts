@@ -18,34 +18,55 @@ export function typeProfile(elements: {
   readonly blanks: number
 }): TypeProfile {
   return {
-    parsers: { ...arrayParsers(elements.parsers), ...elements.parsers },
-    serializers: { ...arraySerializers(elements.serializers), ...elements.serializers },
+    parsers: { ...arrayParsers(elements.parsers, BUILT_IN), ...elements.parsers },
+    serializers: { ...arraySerializers(elements.serializers, BUILT_IN), ...elements.serializers },
     blanks: elements.blanks,
   }
 }
 
-function arrayParsers(elements: Parsers): Parsers {
+/** The driver's own profile with some types replaced, and with them the arrays of those types. */
+export function driverProfileWith(own: TypeProfile): TypeProfile {
+  const parsers = { ...arrayParsers(own.parsers, Object.keys(own.parsers)), ...own.parsers }
+  const serializers = {
+    ...arraySerializers(own.serializers, Object.keys(own.serializers)),
+    ...own.serializers,
+  }
+  // On top of the others, not beside copies of them: handles are made often.
+  return {
+    parsers: Object.assign(Object.create(driverProfile.parsers), parsers),
+    serializers: Object.assign(Object.create(driverProfile.serializers), serializers),
+    blanks: own.blanks,
+  }
+}
+
+const BUILT_IN = Object.keys(ARRAY_OF)
+
+/** @param oids of the elements; those without an array type are passed over. */
+function arrayParsers(elements: Parsers, oids: readonly string[]): Parsers {
   return Object.fromEntries(
-    Object.entries(ARRAY_OF).map(([elementOid, arrayOid]) => {
-      const element = elements[Number(elementOid)]
+    oids.flatMap((oid) => {
+      const arrayOid = ARRAY_OF[Number(oid)]
+      if (arrayOid === undefined) return []
+      const element = elements[Number(oid)]
       const delimiter = arrayDelimiter(arrayOid)
-      return [arrayOid, (text: string) => readArray(text, element, delimiter)]
+      return [[arrayOid, (text: string) => readArray(text, element, delimiter)]]
     }),
   )
 }
 
 /** A value that is no array goes as it is: it may be an array literal already. */
-function arraySerializers(elements: Serializers): Serializers {
+function arraySerializers(elements: Serializers, oids: readonly string[]): Serializers {
   return Object.fromEntries(
-    Object.entries(ARRAY_OF).map(([elementOid, arrayOid]) => {
+    oids.flatMap((oid) => {
+      const arrayOid = ARRAY_OF[Number(oid)]
+      if (arrayOid === undefined) return []
       // Parse boundary: a serializer takes what its type allows, which only the caller's value shows.
-      const write = (elements[Number(elementOid)] ?? String) as (value: unknown) => unknown
+      const write = (elements[Number(oid)] ?? String) as (value: unknown) => unknown
       const element = (value: unknown) => write(value instanceof Parameter ? value.value : value)
       const delimiter = arrayDelimiter(arrayOid)
-      return [
-        arrayOid,
-        (value: unknown) => (Array.isArray(value) ? writeArray(value, element, delimiter) : String(value)),
-      ]
+      const array = (value: unknown) =>
+        Array.isArray(value) ? writeArray(value, element, delimiter) : String(value)
+      return [[arrayOid, array]]
     }),
   )
 }

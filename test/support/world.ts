@@ -27,6 +27,8 @@ export interface WorldOptions extends RouterOptions {
   /** Connections of all tenants together on the server. */
   readonly serverBudget?: number
   readonly limits?: Partial<TenantRecord['limits']>
+  /** Further tenants, in the database of the first: for tests that need many and look at none of their rows. */
+  readonly lodgers?: readonly string[]
 }
 
 /** A tenant's database and the isolated role that reaches it; the names are random. */
@@ -122,6 +124,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
     address = server,
     serverBudget = 100,
     limits,
+    lodgers = [],
     ...routerOptions
   } = options
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-world-'))
@@ -136,6 +139,10 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
       const place = await makePlace(server, tenant, template)
       places.set(tenant, place)
       await putTenant(registry, await recordOf(server, registry, sealer, tenant, place, limits))
+    }
+    const [house] = places.values()
+    for (const lodger of lodgers) {
+      if (house) await putTenant(registry, await recordOf(server, registry, sealer, lodger, house, limits))
     }
   } finally {
     await server.dropDatabase(template)

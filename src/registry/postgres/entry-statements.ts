@@ -41,9 +41,8 @@ export function listStatement(
   if (kind === 'tenant') {
     if (filter.status !== undefined)
       where((param) => `(record ->> 'status') collate "C" = ${param}`, filter.status)
-    if (Object.keys(filter.labels ?? {}).length > 0) {
-      where((param) => `record -> 'labels' @> ${param}::text::jsonb`, JSON.stringify(filter.labels))
-    }
+    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => `${name}=${value}`)
+    if (labels.length > 0) where((param) => `labels @> ${param}::text[]`, labels)
   } else if (kind !== 'server' && filter.tenant !== undefined)
     where((param) => `tenant = ${param}`, filter.tenant)
   const size = pageSize(filter)
@@ -53,6 +52,8 @@ export function listStatement(
       text: `select ${COLUMNS} from tenantry_registry.entry where ${conditions.join(' and ')}
         order by id limit $${params.length}`,
       params,
+      // Planned for these values each time: whether an index helps depends on how rare they are.
+      prepare: false,
     },
     size,
   }

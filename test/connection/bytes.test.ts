@@ -74,7 +74,7 @@ describe('the byte cap', () => {
       rows += batch.length
     }) as DriverQuery)
     expect(rows).toBe(5_000)
-    const callback = vi.fn()
+    const callback = vi.fn<() => void>()
     await expect(
       capped(KILOBYTE_ROWS(5_000), MEGABYTE).cursor(2_000, callback) as DriverQuery,
     ).rejects.toBeInstanceOf(ResultTooLargeError)

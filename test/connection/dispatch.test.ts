@@ -90,7 +90,7 @@ describe('forEach', () => {
   })
 
   it('rejects with what its callback throws, which is called no more', async () => {
-    const callback = vi.fn(() => {
+    const callback = vi.fn<() => void>(() => {
       throw new Error('enough')
     })
     expect(await failed(sql`select generate_series(1, 100) as n`.forEach(callback))).toEqual(

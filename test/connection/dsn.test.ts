@@ -30,14 +30,18 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-function faultOf(dsn: string): string {
+function errorOf(dsn: string): unknown {
   try {
     parseDsn(dsn)
+    return undefined
   } catch (error) {
-    expect(error).toBeInstanceOf(InvalidDsnError)
-    return (error as InvalidDsnError).publicDetail
+    return error
   }
-  throw new Error(`taken: ${dsn}`)
+}
+
+function faultOf(dsn: string): string {
+  const error = errorOf(dsn)
+  return error instanceof InvalidDsnError ? error.publicDetail : `taken, or not our error: ${String(error)}`
 }
 
 describe('a connection string', () => {
@@ -190,18 +194,16 @@ describe('what is refused', () => {
   })
 
   it('never repeats a password, whatever the text', () => {
-    const junk = fc.string({ unit: fc.constantFrom(...'postgres:/@?#%&=[],. 1aZ\n'), maxLength: 30 })
+    const junk = fc.string({
+      unit: fc.constantFrom(...Array.from('postgres:/@?#%&=[],. 1aZ\n')),
+      maxLength: 30,
+    })
     fc.assert(
       fc.property(junk, junk, (before, after) => {
         const dsn = `postgres://u:${before}${CANARY}${after}`
-        let message = ''
-        try {
-          parseDsn(dsn)
-        } catch (error) {
-          expect(error).toBeInstanceOf(InvalidDsnError)
-          message = inspect(error)
-        }
-        expect(message.replace(/\n {4}at .*/g, '')).not.toContain(CANARY)
+        const error = errorOf(dsn)
+        expect(error === undefined || error instanceof InvalidDsnError).toBe(true)
+        expect(inspect(error).replace(/\n {4}at .*/g, '')).not.toContain(CANARY)
       }),
       { numRuns: 2_000 },
     )

@@ -81,7 +81,7 @@ describe('a statement', () => {
       { text: 'select $1', params: [undefined] },
       { text: 'select $1::int[]', params: [[1, undefined]] },
       { text: 'select 1', params: [1], multiple: true },
-      { text: 'select 1', params: new Array(70_000).fill(1) },
+      { text: 'select 1', params: Array.from({ length: 70_000 }, () => 1) },
     ]
     for (const statement of refused) {
       await expect(connection.run(statement)).rejects.toBeInstanceOf(InvalidRequestError)

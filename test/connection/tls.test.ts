@@ -85,8 +85,7 @@ async function endOf(to: ConnectionTarget): Promise<string> {
     await connection.close()
     return rows.flat()[0] === true ? 'tls' : 'plain'
   } catch (error) {
-    expect(String(error)).not.toContain(CANARY)
-    return (error as Error).name
+    return String(error).includes(CANARY) ? 'the password in a message' : (error as Error).name
   }
 }
 

@@ -15,7 +15,7 @@ export function addInit(parent: Command, cli: CommandLine): void {
         `settings   ${written.settings}`,
         `master key ${written.masterKey}`,
         `admin key  ${written.adminKey}`,
-        `Next: tenantry --env-file ${written.settings} server add …`,
+        `Next: tenantry server add … --env-file ${written.settings}`,
       ])
       cli.note(
         'Keep both keys where the registry and its backups are not: who has all three has every password.',

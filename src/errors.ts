@@ -26,7 +26,6 @@ export type ErrorCode =
   | 'sql_error'
   | 'unsupported'
   | 'cancelled'
-  | 'budget_exhausted'
   | 'acquire_timeout'
   | 'too_many_waiters'
   | 'too_many_streams'
@@ -222,13 +221,6 @@ export class InvalidConfigError extends TenantryError {
 export class RevisionConflictError extends TenantryError {
   readonly code = 'revision_conflict'
   readonly publicDetail = 'The record was changed by someone else. Read it again.'
-}
-
-/** A budget is full and this lease may not wait for it. */
-export class BudgetExhaustedError extends TenantryError {
-  readonly code = 'budget_exhausted'
-  readonly publicDetail = 'All database connections are in use. Retry shortly.'
-  override readonly retryAfterSeconds = 1
 }
 
 /** The acquire deadline passed while every connection was leased. The message names the full budget. */

@@ -18,6 +18,7 @@ import { Lease } from './lease.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './options.ts'
 import type { OpenConnection } from './pool/opener.ts'
 import type { ConfirmGone } from './pool/retirement.ts'
+import type { Slot } from './pool/slot.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import { createSql } from './sql-facade.ts'
@@ -100,14 +101,7 @@ export class TenantRouter implements AsyncDisposable {
       timeoutMs: options.acquireTimeoutMs ?? this.options.acquireTimeoutMs,
       context: currentLeaseContext(),
     })
-    if (slot.pool.cutBy) {
-      this.#scheduler.giveBack(slot, undefined)
-      throw slot.pool.cutBy
-    }
-    const lease = new Lease(slot, this.#scheduler, this.#events, {
-      timeoutMs: options.leaseTimeoutMs ?? this.options.leaseTimeoutMs,
-      maxResultBytes: record.limits.maxResultBytes ?? this.options.maxResultBytes,
-    })
+    const lease = this.#lend(slot, options.leaseTimeoutMs)
     const waitedMs = performance.now() - startedAt
     this.#events.emit('leased', { tenant, server: server.id, waitedMs, cold })
     return lease
@@ -182,6 +176,19 @@ export class TenantRouter implements AsyncDisposable {
     this.#changes[Symbol.dispose]()
     await this.#scheduler.close(this.options.drainTimeoutMs)
     await this.#onClosed()
+  }
+
+  /** The slot goes back where no lease comes of it. */
+  #lend(slot: Slot, timeoutMs = this.options.leaseTimeoutMs): Lease {
+    try {
+      // Ended between the grant and this turn: its lease could not be taken away.
+      if (slot.pool.cutBy) throw slot.pool.cutBy
+      const maxResultBytes = slot.pool.record.limits.maxResultBytes ?? this.options.maxResultBytes
+      return new Lease(slot, this.#scheduler, this.#events, { timeoutMs, maxResultBytes })
+    } catch (error) {
+      this.#scheduler.giveBack(slot, undefined)
+      throw error
+    }
   }
 
   async #admit(tenant: TenantId, options: LeaseOptions) {

@@ -53,10 +53,10 @@ describe('a load run', () => {
 
   it('counts failures by their code and goes on', async () => {
     await using service = await startService((_, response) => {
-      response.writeHead(503).end(JSON.stringify({ code: 'budget_exhausted' }))
+      response.writeHead(503).end(JSON.stringify({ code: 'acquire_timeout' }))
     })
     const outcome = await runLoad(service.target, short({ maxRequests: 50 }))
-    expect(outcome).toMatchObject({ answers: 0, errors: { budget_exhausted: 50 }, latency: { p99: 0 } })
+    expect(outcome).toMatchObject({ answers: 0, errors: { acquire_timeout: 50 }, latency: { p99: 0 } })
   })
 
   it('counts requests that get no answer as timeouts, and ends all the same', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { QueryResultRow } from 'pg'
-import { onTestFinished } from 'vitest'
+import { afterAll, expect, onTestFinished, vi } from 'vitest'
 import {
   PostgresRegistry,
   type PostgresRegistryOptions,
@@ -8,13 +8,27 @@ import {
 import { Secret } from '../../src/secret.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 
-/** A management database of its own, dropped without FORCE: a session that outlives its registry fails the test. */
+/** One database for the tests of a file, which come one after the other: to drop one costs a checkpoint. */
+const made = new Map<15 | 18, Promise<string>>()
+
+afterAll(async () => {
+  for (const [version, name] of made) await sharedPostgres(version).dropDatabase(await name)
+})
+
+/** An empty management database. A session that outlives its registry fails the test. */
 export async function newManagementDatabase(version: 15 | 18 = 18) {
   const server = sharedPostgres(version)
-  const name = `registry-${randomUUID().slice(0, 8)}`
-  await server.createDatabase(name)
+  let making = made.get(version)
+  if (making === undefined) {
+    making = makeDatabase(version)
+    made.set(version, making)
+  }
+  const name = await making
   // Not when it is disposed of: a registry may still be saying goodbye then.
-  onTestFinished(() => server.dropDatabase(name))
+  onTestFinished(async () => {
+    await vi.waitFor(async () => expect(await server.sessionsOf(name)).toBe(0), { timeout: 5_000 })
+    await server.execute('drop schema if exists tenantry_registry cascade', name)
+  })
   return {
     name,
     open: (options?: PostgresRegistryOptions) => PostgresRegistry.open(new Secret(server.dsn(name)), options),
@@ -23,4 +37,10 @@ export async function newManagementDatabase(version: 15 | 18 = 18) {
     sessions: () => server.sessionsOf(name),
     [Symbol.asyncDispose]: async () => {},
   }
+}
+
+async function makeDatabase(version: 15 | 18): Promise<string> {
+  const name = `registry-${randomUUID().slice(0, 8)}`
+  await sharedPostgres(version).createDatabase(name)
+  return name
 }

@@ -2,7 +2,8 @@ import type { DriverConnection } from '../connection/driver-connection.ts'
 
 /** Where a handle gets its connections from: the router, a lease, or a transaction. */
 export interface ConnectionSource {
-  /** One connection for one statement, one transaction, or one reservation. Aborted, it rejects and takes none. */
+  /** One connection for one statement, one transaction, or one reservation. Aborted, it rejects and takes none.
+   * It forgets the signal when it settles: signals are used again. */
   hold(signal?: AbortSignal): Promise<HeldConnection>
 }
 

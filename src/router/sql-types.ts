@@ -1,6 +1,5 @@
 import type { TypeProfile } from '../connection/connection.ts'
-import { stockParsers, stockSerializers } from '../connection/driver.ts'
-import { driverProfile, typeProfile } from '../connection/type-profile.ts'
+import { driverProfile, driverProfileWith } from '../connection/type-profile.ts'
 
 type Parsers = Record<number, (text: string) => unknown>
 type Serializers = Record<number, (value: never) => unknown>
@@ -32,10 +31,9 @@ export class HandleTypes {
 
   /** What the next statement runs with. A prepared statement keeps its parsers, so each change makes a new profile. */
   profile(): TypeProfile {
-    this.#profile ??= typeProfile({
-      // A spread takes what the handle wrote, not what it inherits; arrays follow from their elements.
-      parsers: { ...stockParsers, ...this.#ownParsers },
-      serializers: { ...stockSerializers, ...this.#ownSerializers },
+    this.#profile ??= driverProfileWith({
+      parsers: this.#ownParsers,
+      serializers: this.#ownSerializers,
       blanks: Math.min(blanks++, LAST_BLANKS + 1),
     })
     return this.#profile

@@ -110,7 +110,7 @@ function operations(random: (below: number) => number): (() => Promise<[unknown,
     },
     async () => {
       const ids: unknown[] = []
-      const [upTo, batch] = [1 + random(ITEMS), 1 + random(9)]
+      const [upTo, batch] = [1 + random(ITEMS), 5 + random(25)]
       for await (const rows of plain`select id from items where id <= ${upTo} order by id`.cursor(batch))
         ids.push(...rows.map((row) => row['id']))
       return [ids, Array.from({ length: upTo }, (_, n) => n + 1)]
@@ -164,5 +164,5 @@ describe('handles, Drizzle and Kysely on the same three connections', () => {
     expect(await ground.sql()`select sum(balance)::int from accounts`).toEqual([{ sum: 20_000 }])
     await expect.poll(() => ground.idle).toBe(3)
     expect(ground.connections).toHaveLength(3)
-  }, 30_000)
+  }, 60_000)
 })

@@ -9,8 +9,10 @@ import {
 } from '../../src/connection/driver.ts'
 import { DriverQuery } from '../../src/connection/driver-query.ts'
 
+const spy = () => vi.fn<(query: QueryInternals) => void>()
+
 /** What the handles rely on inside of postgres.js 3.4.9, beside what the connection does. */
-const query = (handler = vi.fn(), canceller: ((query: QueryInternals) => void) | null = vi.fn()) =>
+const query = (handler = spy(), canceller: ((query: QueryInternals) => void) | null = spy()) =>
   new DriverQuery(['select 1'], [], handler, canceller, {})
 
 describe('a query of the driver', () => {
@@ -19,21 +21,21 @@ describe('a query of the driver', () => {
   })
 
   it('is handed to its handler once, a microtask after the first who asks for its result', async () => {
-    const handler = vi.fn()
+    const handler = spy()
     const lazy = query(handler)
     await Promise.resolve()
     expect(handler).not.toHaveBeenCalled()
     void lazy.then(() => {})
     void lazy.catch(() => {})
-    lazy.execute()
+    void lazy.execute()
     expect(handler).not.toHaveBeenCalled()
     await Promise.resolve()
     expect(handler.mock.calls).toEqual([[lazy]])
   })
 
   it('calls its canceller once, with itself, whether it ran or not', () => {
-    const canceller = vi.fn()
-    const lazy = query(vi.fn(), canceller)
+    const canceller = spy()
+    const lazy = query(spy(), canceller)
     lazy.cancel()
     lazy.cancel()
     expect(canceller.mock.calls).toEqual([[lazy]])
@@ -61,8 +63,8 @@ describe('a query of the driver', () => {
 
   it('runs its text from the strings it has when it is sent, and knows a template by its raw strings', () => {
     const template = Object.assign(['select ', ''], { raw: ['select ', ''] })
-    expect(new DriverQuery(template, [1], vi.fn(), null).tagged).toBe(true)
-    const file = new DriverQuery([], [], vi.fn(), null)
+    expect(new DriverQuery(template, [1], spy(), null).tagged).toBe(true)
+    const file = new DriverQuery([], [], spy(), null)
     file.strings = ['select 2']
     expect([file.tagged, file.strings]).toEqual([false, ['select 2']])
   })

@@ -98,11 +98,16 @@ export class Ground implements ConnectionSource, AsyncDisposable {
 
   #turn(signal: AbortSignal | undefined): Promise<DriverConnection> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push(resolve)
-      signal?.addEventListener('abort', () => {
-        this.#waiting.splice(this.#waiting.indexOf(resolve), 1)
+      const take = (connection: DriverConnection) => {
+        signal?.removeEventListener('abort', leave)
+        resolve(connection)
+      }
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(take), 1)
         reject(new Error('gave up'))
-      })
+      }
+      this.#waiting.push(take)
+      signal?.addEventListener('abort', leave, { once: true })
     })
   }
 

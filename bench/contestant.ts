@@ -16,6 +16,7 @@ export interface Contestant {
 
 export interface RunningContestant extends AsyncDisposable {
   readonly url: string
+  readonly pid: number
 }
 
 const START_MS = 30_000
@@ -40,7 +41,7 @@ export async function startProcess(
     await log.close()
     throw error
   }
-  return { url, [Symbol.asyncDispose]: () => stop(child, ended, log) }
+  return { url, pid: child.pid ?? 0, [Symbol.asyncDispose]: () => stop(child, ended, log) }
 }
 
 async function answering(url: string, child: ChildProcess, logPath: string): Promise<void> {

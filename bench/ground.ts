@@ -6,6 +6,8 @@ import type { BenchOptions } from './options.ts'
 
 export interface Ground extends AsyncDisposable {
   readonly version: number
+  /** Of the postmaster. */
+  readonly pid: number
   /** Admin login, to a database that is no tenant's. */
   readonly adminDsn: string
   /** Tenant → DSN of its own role to its own database. */
@@ -31,7 +33,14 @@ export async function startGround(options: BenchOptions, dataDir: string): Promi
     const address = `${postgres.host}:${postgres.port}`
     const adminDsn = `postgres://${postgres.superuser}:${encodeURIComponent(postgres.password.reveal())}@${address}/postgres`
     const tenants = await makeDatabases(adminDsn, address, options.tenants)
-    return { version: postgres.version, adminDsn, tenants, settings, [Symbol.asyncDispose]: dispose }
+    return {
+      version: postgres.version,
+      pid: postgres.pid,
+      adminDsn,
+      tenants,
+      settings,
+      [Symbol.asyncDispose]: dispose,
+    }
   } catch (error) {
     await dispose()
     throw error

@@ -9,6 +9,9 @@ export interface Medians {
   readonly p99: number
   readonly loginsPerThousand: number
   readonly maxConnections: number
+  /** Milliseconds of processor time, of the contestant and of Postgres. */
+  readonly cpuMs: number
+  readonly postgresCpuMs: number
   readonly errors: number
   readonly wrong: number
 }
@@ -23,6 +26,8 @@ export function mediansOf(runs: readonly Measured[]): Medians {
     p99: of((run) => run.latency.p99),
     loginsPerThousand: of((run) => run.logins.perThousandRequests),
     maxConnections: Math.max(...runs.map((run) => run.connections.maxConnections)),
+    cpuMs: of((run) => run.cpuMsPerRequest.contestant ?? Number.NaN),
+    postgresCpuMs: of((run) => run.cpuMsPerRequest.postgres ?? Number.NaN),
     errors: sum((run) => Object.values(run.errors).reduce((total, count) => total + count, 0)),
     wrong: sum((run) => run.wrong),
   }
@@ -35,7 +40,18 @@ export function median(values: readonly number[]): number {
 }
 
 export function tableOf(rows: readonly (readonly [name: string, medians: Medians])[]): string[] {
-  const head = ['', 'req/s', 'p50 ms', 'p99 ms', 'logins/1,000', 'connections', 'errors', 'wrong']
+  const head = [
+    '',
+    'req/s',
+    'p50 ms',
+    'p99 ms',
+    'logins/1,000',
+    'connections',
+    'CPU ms/req',
+    'Postgres CPU',
+    'errors',
+    'wrong',
+  ]
   const body = rows.map(([name, m]) => [
     name,
     m.requestsPerSecond.toFixed(0),
@@ -43,6 +59,8 @@ export function tableOf(rows: readonly (readonly [name: string, medians: Medians
     m.p99.toFixed(1),
     m.loginsPerThousand.toFixed(1),
     String(m.maxConnections),
+    m.cpuMs.toFixed(2),
+    m.postgresCpuMs.toFixed(2),
     String(m.errors),
     String(m.wrong),
   ])

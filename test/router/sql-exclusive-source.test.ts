@@ -59,6 +59,21 @@ describe('one connection for many statements', () => {
     })
   })
 
+  it('serves who comes after one that gave up', async () => {
+    await withSource(async (source) => {
+      const sql = createSql(source)
+      const held = await source.hold()
+      const gaveUp = sql`select 1`.execute()
+      await new Promise(setImmediate)
+      gaveUp.cancel()
+      await expect(gaveUp).rejects.toMatchObject({ code: '57014' })
+      const next = sql`select 2 as n`.execute()
+      await new Promise(setImmediate)
+      held.release()
+      expect(await next).toEqual([{ n: 2 }])
+    })
+  })
+
   it('tells those it refuses why it was closed', async () => {
     await withSource(async (source) => {
       const held = await source.hold()

@@ -164,5 +164,5 @@ describe('handles, Drizzle and Kysely on the same three connections', () => {
     expect(await ground.sql()`select sum(balance)::int from accounts`).toEqual([{ sum: 20_000 }])
     await expect.poll(() => ground.idle).toBe(3)
     expect(ground.connections).toHaveLength(3)
-  }, 60_000)
+  }, 120_000)
 })

@@ -7,9 +7,6 @@ import { Query } from './driver.ts'
  * at each step, so that nobody else can know when it ends.
  */
 export class DriverQuery extends Query {
-  /** True while an iterator takes the rows: its step may stay open after the last batch. */
-  isIterated = false
-
   override get origin(): string {
     return this.tagged ? super.origin : ''
   }
@@ -18,7 +15,6 @@ export class DriverQuery extends Query {
     if (typeof rows === 'function' || typeof fn === 'function') return super.cursor(rows, fn)
     this.options.simple = false
     this.cursorRows = Number(rows)
-    this.isIterated = true
     return { [Symbol.asyncIterator]: () => new CursorIterator(this) }
   }
 }

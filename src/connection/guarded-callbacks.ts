@@ -19,7 +19,7 @@ export class GuardedCallbacks {
   constructor(query: DriverQuery, onFailure: () => void) {
     this.#onFailure = onFailure
     const { cursorFn, forEachFn } = query
-    if (cursorFn) query.cursorFn = (rows) => this.#takeBatch(cursorFn, rows, query.isIterated)
+    if (cursorFn) query.cursorFn = (rows) => this.#takeBatch(cursorFn, rows)
     if (forEachFn) query.forEachFn = (row, result) => this.#takeRow(forEachFn, row, result)
   }
 
@@ -52,7 +52,7 @@ export class GuardedCallbacks {
   }
 
   /** Never throws and never rejects; the driver reads CLOSE as the wish to end. */
-  #takeBatch(callback: (rows: unknown) => unknown, rows: unknown, isIterated: boolean): Promise<unknown> {
+  #takeBatch(callback: (rows: unknown) => unknown, rows: unknown): Promise<unknown> {
     if (this.#failure) return Promise.resolve(CLOSE)
     const stopped = new Promise<unknown>((resolve) => {
       this.#stop = () => resolve(CLOSE)
@@ -65,8 +65,7 @@ export class GuardedCallbacks {
       .finally(() => {
         this.#stop = undefined
       })
-    // An iterator's step after the last batch is taken only when its user asks again.
-    if (!isIterated) this.#pending = Promise.race([taken, stopped]).then(() => {})
+    this.#pending = Promise.race([taken, stopped]).then(() => {})
     return Promise.race([taken, stopped])
   }
 

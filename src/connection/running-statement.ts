@@ -85,7 +85,6 @@ export class RunningStatement {
     const verdict = this.#tooLarge()
     this.#verdict = verdict
     this.#host.dropRows()
-    this.#closeCursor()
     this.#host.cancel()
     this.#timer = setTimeout(() => this.#host.destroy(verdict), CANCEL_GRACE_MS)
   }

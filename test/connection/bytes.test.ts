@@ -76,7 +76,7 @@ describe('the byte cap', () => {
     expect(rows).toBe(5_000)
     const callback = vi.fn<() => void>()
     await expect(
-      capped(KILOBYTE_ROWS(5_000), MEGABYTE).cursor(2_000, callback) as DriverQuery,
+      capped(KILOBYTE_ROWS(5_000), MEGABYTE).cursor(1_100, callback) as DriverQuery,
     ).rejects.toBeInstanceOf(ResultTooLargeError)
     expect(callback).not.toHaveBeenCalled()
     expect((await connection.run({ text: 'select 1 as n' })).rows).toEqual([{ n: 1 }])

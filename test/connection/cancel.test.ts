@@ -159,8 +159,30 @@ it('opens two cancel sockets to one server at once, and serves the others in tur
   expect(most).toBeLessThanOrEqual(2)
 })
 
+it('asks nothing of the server for a statement that ended while its cancel waited for its turn', async () => {
+  await using gate = await startGate(ground.target.host, ground.target.port)
+  const connections = await Promise.all(Array.from({ length: 3 }, () => ground.open({ port: gate.port })))
+  const running = connections.map((own, n) =>
+    settled(own.run({ text: `select pg_sleep(${n < 2 ? 30 : 0.05})` })),
+  )
+  gate.holdNew()
+  const cancelling = connections.map((own) => own.cancel())
+  await vi.waitFor(() => expect(gate.held).toBe(2))
+  await ground.server.query('select pg_sleep(0.2)')
+  gate.release()
+  await Promise.all(cancelling)
+  expect(await Promise.all(running)).toEqual([
+    expect.any(CancelledError),
+    expect.any(CancelledError),
+    'answered',
+  ])
+  expect(gate.accepted).toBe(5)
+})
+
 interface Gate extends AsyncDisposable {
   readonly port: number
+  /** Connections taken since the start. */
+  readonly accepted: number
   readonly held: number
   /** From now on new connections wait before they are passed on. */
   holdNew(): void
@@ -169,9 +191,11 @@ interface Gate extends AsyncDisposable {
 
 async function startGate(host: string, port: number): Promise<Gate> {
   let isHolding = false
+  let accepted = 0
   const waiting: (() => void)[] = []
   const sockets = new Set<Socket>()
   const listener = createServer((client) => {
+    accepted++
     sockets.add(client)
     client.on('error', () => {})
     const pass = () => {
@@ -187,6 +211,9 @@ async function startGate(host: string, port: number): Promise<Gate> {
   const address = listener.address()
   return {
     port: typeof address === 'object' && address ? address.port : 0,
+    get accepted() {
+      return accepted
+    },
     get held() {
       return waiting.length
     },
@@ -194,6 +221,7 @@ async function startGate(host: string, port: number): Promise<Gate> {
       isHolding = true
     },
     release: () => {
+      isHolding = false
       for (const pass of waiting.splice(0)) pass()
     },
     async [Symbol.asyncDispose]() {

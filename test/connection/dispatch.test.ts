@@ -198,6 +198,13 @@ describe('COPY', () => {
     await expectCleanNext()
   })
 
+  it('goes on after a last row that made the stream wait', async () => {
+    const stream = (await sql`copy (select repeat('x', 100000)) to stdout`.readable()) as unknown as Readable
+    await vi.waitFor(() => expect(connection.isBusy).toBe(false))
+    await expectCleanNext()
+    stream.destroy()
+  })
+
   it('is ended by leaving its stream early, and the connection goes on', async () => {
     const query = sql`copy (select generate_series(1, 1000000)) to stdout`
     const stream = (await query.readable()) as unknown as Readable

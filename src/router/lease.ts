@@ -1,13 +1,13 @@
 import type { Statement, StatementResult, Trust } from '../connection/connection.ts'
 import type { DriverConnection } from '../connection/driver-connection.ts'
 import type { Sql } from '../connection/sql.ts'
-import { LeaseExpiredError } from '../errors.ts'
+import { LeaseExpiredError, LeaseReleasedError } from '../errors.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { CloseReason, EventHub } from './events.ts'
 import type { Slot } from './pool/slot.ts'
 import type { Scheduler } from './scheduling/scheduler.ts'
-import { ExclusiveSource } from './sql-exclusive-source.ts'
-import { createSql } from './sql-facade.ts'
+import { ExclusiveSource } from './sql/exclusive-source.ts'
+import { createSql } from './sql/sql-facade.ts'
 
 export interface LeaseTerms {
   /** Milliseconds until the connection is taken away. */
@@ -78,6 +78,8 @@ export class Lease implements Disposable {
   async run(statement: Statement): Promise<StatementResult> {
     const held = await this.#source.hold()
     try {
+      // Released meanwhile: what was not sent is not sent any more.
+      if (this.#isOver) throw new LeaseReleasedError('a lease was given back before its statement was sent')
       const terms = { maxBytes: this.#terms.maxResultBytes, ...statement }
       return await held.connection.run(
         this.trust === 'foreign' ? { ...terms, prepare: false, multiple: false } : terms,
@@ -114,15 +116,15 @@ export class Lease implements Disposable {
   #end(error: Error, reason: CloseReason): void {
     if (this.#isOver) return
     this.#aborter.abort(error)
-    void this.#scheduler.expire(this.#slot, this.#close(), reason)
+    void this.#scheduler.expire(this.#slot, this.#close(error), reason)
   }
 
   /** Refuses further statements. Settles when the last has ended; undefined when none is under way. */
-  #close(): Promise<void> | undefined {
+  #close(reason?: Error): Promise<void> | undefined {
     this.#isOver = true
     clearTimeout(this.#timer)
     const { isHeld } = this.#source
-    const quiet = this.#source.close()
+    const quiet = this.#source.close(reason)
     return isHeld ? quiet : undefined
   }
 }

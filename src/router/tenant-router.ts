@@ -21,7 +21,7 @@ import type { ConfirmGone } from './pool/retirement.ts'
 import type { Slot } from './pool/slot.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
-import { createSql } from './sql-facade.ts'
+import { createSql } from './sql/sql-facade.ts'
 import { type RouterStats, snapshot } from './stats.ts'
 import { beginMode, type TransactionOptions } from './transaction-options.ts'
 

@@ -71,10 +71,21 @@ describe('a lease', () => {
     await using world = await startWorld(['acme'], { maxConnectionsPerTenant: 1 })
     const lease = await world.lease('acme')
     const running = lease.run({ text: 'select pg_sleep(30)' })
+    await vi.waitFor(() => expect(lease.connection.isBusy).toBe(true))
     lease.release()
     await expect(running).rejects.toMatchObject({ code: 'cancelled' })
     using next = await world.lease('acme', { acquireTimeoutMs: 2_000 })
     expect((await next.run(whose)).rows).toEqual([{ tenant: 'acme' }])
+  })
+
+  it('does not send a statement any more that it was released before', async () => {
+    await using world = await startWorld(['acme'])
+    const lease = await world.lease('acme')
+    const late = lease.run({ text: "insert into notes values (100, 'acme', 'late')" })
+    lease.release()
+    await expect(late).rejects.toMatchObject({ code: 'lease_released' })
+    using next = await world.lease('acme')
+    expect((await next.run({ text: 'select count(*)::int as n from notes' })).rows).toEqual([{ n: 20 }])
   })
 
   it('keeps foreign and application SQL on different connections', async () => {
@@ -85,6 +96,7 @@ describe('a lease', () => {
     const foreign = await world.lease('acme', { trust: 'foreign' })
     expect(foreign.connection.pid).not.toBe(ownPid)
     await expect(foreign.run({ text: 'select 1; select 2' })).rejects.toMatchObject({ sqlstate: '42601' })
+    await expect(foreign.sql.unsafe('select 1; select 2')).rejects.toMatchObject({ code: '42601' })
     foreign.release()
   })
 })

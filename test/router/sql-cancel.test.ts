@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createSql } from '../../src/router/sql-facade.ts'
+import { createSql } from '../../src/router/sql/sql-facade.ts'
 import { Ground } from './sql-ground.ts'
 
 let ground: Ground

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CancelledError, LeaseExpiredError, ResultTooLargeError } from '../../src/errors.ts'
-import { ExclusiveSource } from '../../src/router/sql-exclusive-source.ts'
-import { createSql } from '../../src/router/sql-facade.ts'
+import { ExclusiveSource } from '../../src/router/sql/exclusive-source.ts'
+import { createSql } from '../../src/router/sql/sql-facade.ts'
 import { Ground } from './sql-ground.ts'
 
 let ground: Ground

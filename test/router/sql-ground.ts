@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { DriverConnection } from '../../src/connection/driver-connection.ts'
 import { openConnection } from '../../src/connection/open.ts'
-import { ExclusiveSource } from '../../src/router/sql-exclusive-source.ts'
-import { createSql, type SqlOptions } from '../../src/router/sql-facade.ts'
-import type { ConnectionSource, HeldConnection } from '../../src/router/sql-source.ts'
+import type { ConnectionSource, HeldConnection } from '../../src/router/sql/connection-source.ts'
+import { ExclusiveSource } from '../../src/router/sql/exclusive-source.ts'
+import { createSql, type SqlOptions } from '../../src/router/sql/sql-facade.ts'
 import { Secret } from '../../src/secret.ts'
 import { type PostgresServer, sharedPostgres } from '../support/postgres.ts'
 

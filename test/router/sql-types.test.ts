@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HandleTypes } from '../../src/router/sql-types.ts'
+import { HandleTypes } from '../../src/router/sql/handle-types.ts'
 import { Ground } from './sql-ground.ts'
 
 let ground: Ground

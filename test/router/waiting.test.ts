@@ -122,7 +122,10 @@ describe('close', () => {
     await using world = await startWorld(['acme'], { drainTimeoutMs: 100 })
     const held = await world.lease('acme')
     const running = held.run({ text: 'select pg_sleep(30)' })
-    await Promise.all([expect(running).rejects.toMatchObject({ code: 'router_closed' }), world.router.close()])
+    await Promise.all([
+      expect(running).rejects.toMatchObject({ code: 'router_closed' }),
+      world.router.close(),
+    ])
     await vi.waitFor(async () => expect(await world.sessions()).toBe(0))
   })
 })

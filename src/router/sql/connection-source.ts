@@ -1,4 +1,4 @@
-import type { DriverConnection } from '../connection/driver-connection.ts'
+import type { DriverConnection } from '../../connection/driver-connection.ts'
 
 /** Where a handle gets its connections from: the router, a lease, or a transaction. */
 export interface ConnectionSource {

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises'
-import { ARRAY_OF } from '../connection/builtin-arrays.ts'
+import { ARRAY_OF } from '../../connection/builtin-arrays.ts'
 import {
   Builder,
   Identifier,
   Parameter,
   type QueryInternals,
   type QueryOptions,
-} from '../connection/driver.ts'
-import { DriverQuery } from '../connection/driver-query.ts'
-import type { ISql } from '../connection/sql.ts'
-import type { StatementRunner } from './sql-statement.ts'
+} from '../../connection/driver.ts'
+import { DriverQuery } from '../../connection/driver-query.ts'
+import type { ISql } from '../../connection/sql.ts'
+import type { StatementRunner } from './statement-runner.ts'
 
 /**
  * What handles and transactions have in common: the tag, its helpers, and statements by text. Everything is

@@ -1,6 +1,6 @@
-import type { DriverConnection } from '../connection/driver-connection.ts'
-import { LeaseReleasedError } from '../errors.ts'
-import { type ConnectionSource, Gate, type HeldConnection } from './sql-source.ts'
+import type { DriverConnection } from '../../connection/driver-connection.ts'
+import { LeaseReleasedError } from '../../errors.ts'
+import { type ConnectionSource, Gate, type HeldConnection } from './connection-source.ts'
 
 /** Hands a source on to one handle, until that handle ends; the source and its other handles go on. */
 export class EndableSource implements ConnectionSource {

@@ -1,5 +1,5 @@
-import type { TypeProfile } from '../connection/connection.ts'
-import { driverProfile, driverProfileWith } from '../connection/type-profile.ts'
+import type { TypeProfile } from '../../connection/connection.ts'
+import { driverProfile, driverProfileWith } from '../../connection/type-profile.ts'
 
 type Parsers = Record<number, (text: string) => unknown>
 type Serializers = Record<number, (value: never) => unknown>

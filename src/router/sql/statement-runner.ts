@@ -1,9 +1,9 @@
-import type { Trust } from '../connection/connection.ts'
-import type { QueryInternals } from '../connection/driver.ts'
-import type { DriverConnection } from '../connection/driver-connection.ts'
-import type { DriverQuery } from '../connection/driver-query.ts'
-import type { ConnectionSource, HeldConnection } from './sql-source.ts'
-import type { HandleTypes } from './sql-types.ts'
+import type { Trust } from '../../connection/connection.ts'
+import type { QueryInternals } from '../../connection/driver.ts'
+import type { DriverConnection } from '../../connection/driver-connection.ts'
+import type { DriverQuery } from '../../connection/driver-query.ts'
+import type { ConnectionSource, HeldConnection } from './connection-source.ts'
+import type { HandleTypes } from './handle-types.ts'
 
 /** One statement from the moment it is awaited until its connection is free again. */
 interface Running {
@@ -92,6 +92,8 @@ export class StatementRunner {
   #dispatch(query: DriverQuery, { connection, maxBytes }: HeldConnection): Promise<void> {
     const profile = this.#types.profile()
     if (this.#trust === 'foreign' || !this.#types.maySavePlans) query.options.prepare = false
+    // One statement, whatever its text says: only the simple protocol runs several.
+    if (this.#trust === 'foreign' && !query.streaming) query.options.simple = false
     return connection.dispatch(query, profile, maxBytes === undefined ? {} : { maxBytes })
   }
 }

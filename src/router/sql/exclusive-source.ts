@@ -1,7 +1,7 @@
-import type { DriverConnection } from '../connection/driver-connection.ts'
-import { CancelledError, LeaseReleasedError, NestedLeaseError } from '../errors.ts'
-import { isHeldAround } from './sql-enclosure.ts'
-import { type ConnectionSource, Gate, type HeldConnection, type HoldTerms } from './sql-source.ts'
+import type { DriverConnection } from '../../connection/driver-connection.ts'
+import { CancelledError, LeaseReleasedError, NestedLeaseError } from '../../errors.ts'
+import { type ConnectionSource, Gate, type HeldConnection, type HoldTerms } from './connection-source.ts'
+import { isHeldAround } from './enclosure.ts'
 
 interface Waiter {
   take(): void
@@ -19,7 +19,9 @@ export class ExclusiveSource implements ConnectionSource {
   readonly #waiters = new Set<Waiter>()
   readonly #quiet = new Gate()
   #isHeld = false
-  #closedBy: Error | undefined
+  #hasClosed = false
+  /** What later holds are refused with, where the owner said it. */
+  #reason: Error | undefined
 
   constructor(connection: DriverConnection, terms: HoldTerms = { isRevoked: false }) {
     this.#connection = connection
@@ -31,7 +33,7 @@ export class ExclusiveSource implements ConnectionSource {
   }
 
   get isRevoked(): boolean {
-    return this.#closedBy !== undefined || this.#terms.isRevoked
+    return this.#hasClosed || this.#terms.isRevoked
   }
 
   get maxBytes(): number | undefined {
@@ -53,7 +55,8 @@ export class ExclusiveSource implements ConnectionSource {
 
   /** Refuses new holds, and those that wait, with `reason`. Settles when the present one has been released. */
   close(reason?: Error): Promise<void> {
-    this.#closedBy ??= reason ?? this.#refusal()
+    this.#hasClosed = true
+    this.#reason ??= reason
     this.#refuseWaiters()
     if (!this.#isHeld) this.#quiet.open()
     return this.#quiet.opened
@@ -92,7 +95,7 @@ export class ExclusiveSource implements ConnectionSource {
     if (this.isRevoked) this.#refuseWaiters()
     const [next] = this.#waiters
     if (next) next.take()
-    else if (this.#closedBy) this.#quiet.open()
+    else if (this.#hasClosed) this.#quiet.open()
   }
 
   #refuseWaiters(): void {
@@ -100,9 +103,7 @@ export class ExclusiveSource implements ConnectionSource {
   }
 
   #refusal(): Error {
-    return (
-      this.#closedBy ?? new LeaseReleasedError('a statement came after its connection had been given back')
-    )
+    return this.#reason ?? new LeaseReleasedError('a statement came after its connection had been given back')
   }
 }
 

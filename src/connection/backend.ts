@@ -32,6 +32,7 @@ export class Backend {
   /** Of the running statement: what the driver had written before it. */
   #writesBefore = 0
   #cancelling: Promise<void> | undefined
+  #mayLiveOn = false
   readonly #host: StatementHost = {
     cancel: () => void this.cancel(),
     dropRows: () => this.#login.reader.dropRows(),
@@ -51,7 +52,7 @@ export class Backend {
       })
     })
     this.#socket.on('error', (cause) => this.destroy(cause))
-    this.#socket.on('end', () => this.destroy(new Error('the server ended the connection')))
+    this.#socket.on('end', () => this.#finish(new Error('the server ended the connection'), false))
     this.#socket.on('data', (chunk) => this.#receive(chunk))
     this.#socket.resume()
   }
@@ -63,6 +64,11 @@ export class Backend {
   /** What the server reports of its settings (`server_version`, `TimeZone`, …), kept current. */
   get parameters(): Readonly<Record<string, string>> {
     return this.#client.parameters
+  }
+
+  /** It ended under a statement and not by the server's word: the process there may still be at work. */
+  get mayLiveOn(): boolean {
+    return this.#mayLiveOn
   }
 
   get isRunning(): boolean {
@@ -121,6 +127,11 @@ export class Backend {
   }
 
   destroy(cause: Error): void {
+    this.#finish(cause, this.#running !== undefined && this.watch.fatal === undefined)
+  }
+
+  #finish(cause: Error, mayLiveOn: boolean): void {
+    if (!this.#end) this.#mayLiveOn = mayLiveOn
     this.#end ??= cause
     this.#client.socket.detach()
     this.#socket.destroy()

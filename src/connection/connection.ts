@@ -79,6 +79,8 @@ export interface Connection {
   /** Monotonic milliseconds (`performance.now()`). */
   readonly openedAt: number
   readonly isOpen: boolean
+  /** Closed under a statement and not by the server: its backend may still be at work there. */
+  readonly mayLiveOn: boolean
   readonly isBusy: boolean
   /** From the last ReadyForQuery. */
   readonly transaction: 'idle' | 'open' | 'failed'

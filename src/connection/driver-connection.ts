@@ -52,6 +52,10 @@ export class DriverConnection implements Connection {
     return this.#backend.isOpen
   }
 
+  get mayLiveOn(): boolean {
+    return this.#backend.mayLiveOn
+  }
+
   get isBusy(): boolean {
     return this.#isBusy
   }

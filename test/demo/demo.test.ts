@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,8 @@ const SLOW_MS = 90_000
 
 let folder: string
 let demo: DemoProcess
+/** Where its data are, once it was asked. */
+let postgresFolder: string
 const postgres = () => EmbeddedPostgres.start({ dataDir: join(folder, '.tenantry/postgres') })
 
 beforeAll(() => {
@@ -37,6 +39,21 @@ async function paste(line: string): Promise<Response> {
   const body = words.find((_, at) => words[at - 1] === '-d')
   const init = { headers: Object.fromEntries(headers), ...(body ? { method: 'POST', body } : {}) }
   return fetch(words.at(-1) ?? '', init)
+}
+
+/** A statement that takes `seconds`; resolves when it runs, with its answer to come. */
+async function slowQuery({ url, opsUrl, ...card }: ReturnType<DemoProcess['card']>, seconds: number) {
+  const answer = fetch(`${url}/v1/query`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${card.serviceKey}`, 'x-tenant-id': 'acme' },
+    body: JSON.stringify({ sql: `select pg_sleep(${seconds})` }),
+  })
+  const headers = { authorization: `Bearer ${card.operatorKey}` }
+  await vi.waitFor(async () => {
+    const stats = await (await fetch(`${opsUrl}/v1/pools`, { headers })).json()
+    expect(stats).toMatchObject({ connections: { leased: 1 } })
+  }, 5_000)
+  return { answer }
 }
 
 async function rowsOf(url: string, key: string, tenant?: string) {
@@ -132,9 +149,43 @@ describe('the demo', () => {
   )
 
   it(
-    'ends by SIGINT, and refuses to start on a port that is set and in use',
+    'lets a request end and stops its Postgres where one Ctrl-C comes twice, as it does below npm',
     async () => {
-      expect(await demo.end('SIGINT')).toBe(0)
+      const { answer } = await slowQuery(demo.card(), 1)
+      demo.signal('SIGINT')
+      setTimeout(() => demo.signal('SIGINT'), 5)
+      expect((await answer).status).toBe(200)
+      expect(await demo.end()).toBe(0)
+      const left = await postgres()
+      expect(left.adopted).toBe(false)
+      postgresFolder = left.folder
+      await left.stop()
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'ends at once by a later signal, and its Postgres with it',
+    async () => {
+      demo = new DemoProcess(folder)
+      const { answer } = await slowQuery(await demo.ready(), 25)
+      answer.catch(() => undefined)
+      const ended = demo.end('SIGINT')
+      const again = setInterval(() => demo.signal('SIGINT'), 50)
+      expect(await ended).toBe(1)
+      clearInterval(again)
+      await expect(answer).rejects.toThrow('fetch failed')
+      await vi.waitFor(
+        () => expect(existsSync(join(postgresFolder, 'data/postmaster.pid'))).toBe(false),
+        5_000,
+      )
+    },
+    SLOW_MS,
+  )
+
+  it(
+    'refuses to start on a port that is set and in use',
+    async () => {
       const taken = await listen()
       const port = String(portOf(taken))
       demo = new DemoProcess(folder, ['demo'], { TENANTRY_PORT: port })

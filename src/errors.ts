@@ -228,6 +228,12 @@ export class AcquireTimeoutError extends TenantryError {
   readonly code = 'acquire_timeout'
   readonly publicDetail = 'No database connection became free in time. Retry shortly.'
   override readonly retryAfterSeconds = 1
+  /** The limit that was reached; undefined where none was and a connection did not open in time. */
+  readonly scope: string | undefined
+  constructor(message: string, scope?: string) {
+    super(message)
+    this.scope = scope
+  }
 }
 
 /** The waiting queue is at its bound. */

@@ -10,6 +10,7 @@ export type CloseReason =
   | 'suspended'
   | 'fenced'
   | 'server_changed'
+  | 'limits_changed'
   | 'operator'
   | 'shutdown'
   | 'lifetime'

@@ -1,7 +1,7 @@
 import type { Statement, StatementResult, Trust } from '../connection/connection.ts'
 import type { DriverConnection } from '../connection/driver-connection.ts'
 import type { Sql } from '../connection/sql.ts'
-import { LeaseExpiredError, LeaseReleasedError } from '../errors.ts'
+import { ConnectionLostError, LeaseExpiredError, LeaseReleasedError } from '../errors.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { CloseReason, EventHub } from './events.ts'
 import type { Slot } from './pool/slot.ts'
@@ -32,6 +32,8 @@ export class Lease implements Disposable {
   readonly #aborter = new AbortController()
   #sql: Sql | undefined
   #isOver = false
+  /** Why the connection was taken away, which is what the statement under it ended of. */
+  #revokedBy: Error | undefined
 
   constructor(slot: Slot, scheduler: Scheduler, events: EventHub, terms: LeaseTerms) {
     this.tenant = slot.pool.record
@@ -42,11 +44,13 @@ export class Lease implements Disposable {
     this.#terms = terms
     this.#source = new ExclusiveSource(slot.connection, { isRevoked: false, maxBytes: terms.maxResultBytes })
     slot.revoke = (reason, error) => this.#end(error, reason)
+    slot.lost = () => this.#lose()
     this.#timer = setTimeout(() => this.#end(expired(this), 'expired'), terms.timeoutMs)
   }
 
   /** For the sql facade of the router; whoever runs statements on it has the lease to himself. */
   get connection(): DriverConnection {
+    if (this.#isOver) throw new LeaseReleasedError('the connection of a lease that was given back')
     return this.#slot.connection
   }
 
@@ -55,7 +59,7 @@ export class Lease implements Disposable {
     return this.#terms.maxResultBytes
   }
 
-  /** Aborts when the connection was taken away; the reason is the error. */
+  /** Aborts when the connection was taken away or ended by itself; the reason is the error. */
   get signal(): AbortSignal {
     return this.#aborter.signal
   }
@@ -85,7 +89,7 @@ export class Lease implements Disposable {
         this.trust === 'foreign' ? { ...terms, prepare: false, multiple: false } : terms,
       )
     } catch (error) {
-      throw this.#aborter.signal.aborted ? this.#aborter.signal.reason : error
+      throw this.#revokedBy ?? error
     } finally {
       held.release()
     }
@@ -115,8 +119,17 @@ export class Lease implements Disposable {
 
   #end(error: Error, reason: CloseReason): void {
     if (this.#isOver) return
+    this.#revokedBy = error
     this.#aborter.abort(error)
     void this.#scheduler.expire(this.#slot, this.#close(error), reason)
+  }
+
+  /** The connection ended by itself: statements say so, each in its own words. */
+  #lose(): void {
+    clearTimeout(this.#timer)
+    this.#aborter.abort(
+      new ConnectionLostError(`a connection of tenant ${this.tenant.id} ended while it was leased`),
+    )
   }
 
   /** Refuses further statements. Settles when the last has ended; undefined when none is under way. */

@@ -1,6 +1,7 @@
-import type { Trust } from '../connection/connection.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql, TransactionSql } from '../connection/sql.ts'
 import {
+  AcquireTimeoutError,
   NotWarmError,
   RouterClosedError,
   ServerUnknownError,
@@ -8,36 +9,32 @@ import {
   TenantUnknownError,
 } from '../errors.ts'
 import type { Directory } from '../registry/directory.ts'
-import type { ServerRecord } from '../registry/server-record.ts'
 import { refuseOtherTenant, requireTenant, runAsTenant } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { statusError, trustError } from './admission.ts'
 import { EventHub, type RouterEvents } from './events.ts'
 import { Lease } from './lease.ts'
+import { type LeaseOptions, type LeaseTerms, leaseTerms } from './lease-options.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './options.ts'
 import type { OpenConnection } from './pool/opener.ts'
 import type { ConfirmGone } from './pool/retirement.ts'
 import type { Slot } from './pool/slot.ts'
+import type { TenantPool } from './pool/tenant-pool.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import { createSql } from './sql/sql-facade.ts'
 import { type RouterStats, snapshot } from './stats.ts'
 import { beginMode, type TransactionOptions } from './transaction-options.ts'
 
-export interface LeaseOptions {
-  /** Whose SQL will run. Default: the team's own. */
-  readonly trust?: Trust
-  /** `batch` is for sweeps and jobs over many tenants: a share of its own, and no hot pool ends for it. */
-  readonly class?: 'interactive' | 'batch'
-  /** Ends the wait for a connection. It does not end a lease that was given. */
-  readonly signal?: AbortSignal
-  /** Milliseconds; default: the router's. */
-  readonly acquireTimeoutMs?: number
-  /** Milliseconds; default: the router's. */
-  readonly leaseTimeoutMs?: number
-  /** Refuse rather than open the tenant's first connection. */
-  readonly onlyIfWarm?: boolean
+/** Asking after a change that was heard and does not show yet. */
+const FOLLOW_FIRST_MS = 100
+const FOLLOW_MAX_MS = 6_400
+
+interface Fence {
+  readonly generation: number
+  readonly epoch: number
+  readonly error: Error
 }
 
 /** What opens and ends backends for the router. */
@@ -55,7 +52,7 @@ export class TenantRouter implements AsyncDisposable {
   readonly #directory: Directory
   readonly #events = new EventHub()
   readonly #scheduler: Scheduler
-  readonly #fences = new Map<TenantId, { readonly record: TenantRecord; readonly error: Error }>()
+  readonly #fences = new Map<TenantId, Fence>()
   readonly #sweeper: NodeJS.Timeout
   readonly #changes: Disposable
   readonly #onClosed: () => Promise<void>
@@ -89,22 +86,15 @@ export class TenantRouter implements AsyncDisposable {
    */
   async lease(id: string, options: LeaseOptions = {}): Promise<Lease> {
     const tenant = parseTenantId(id)
-    const startedAt = performance.now()
-    const { record, server } = await this.#admit(tenant, options)
-    const pool = this.#scheduler.poolOf(record, server)
-    const trust = options.trust ?? 'application'
-    const cold = !pool.hasOpen(trust)
-    const slot = await this.#scheduler.acquire(pool, {
-      trust,
-      class: options.class ?? 'interactive',
-      signal: options.signal,
-      timeoutMs: options.acquireTimeoutMs ?? this.options.acquireTimeoutMs,
-      context: currentLeaseContext(),
-    })
-    const lease = this.#lend(slot, options.leaseTimeoutMs)
-    const waitedMs = performance.now() - startedAt
-    this.#events.emit('leased', { tenant, server: server.id, waitedMs, cold })
-    return lease
+    const terms = leaseTerms(options, this.options)
+    try {
+      return await this.#lease(tenant, terms)
+    } catch (error) {
+      const code = error instanceof TenantryError ? error.code : 'internal'
+      const scope = error instanceof AcquireTimeoutError ? error.scope : undefined
+      this.#events.emit('refused', { tenant, code, scope })
+      throw error
+    }
   }
 
   /** Runs `work` on one connection of the tenant, as the ambient tenant. */
@@ -178,8 +168,26 @@ export class TenantRouter implements AsyncDisposable {
     await this.#onClosed()
   }
 
+  async #lease(tenant: TenantId, terms: LeaseTerms): Promise<Lease> {
+    const startedAt = performance.now()
+    const { trust } = terms
+    const pool = await this.#admit(tenant, terms)
+    const cold = !pool.hasOpen(trust)
+    const slot = await this.#scheduler.acquire(pool, {
+      trust,
+      class: terms.class,
+      signal: terms.signal,
+      timeoutMs: terms.acquireTimeoutMs,
+      context: currentLeaseContext(),
+    })
+    const lease = this.#lend(slot, terms.leaseTimeoutMs)
+    const waitedMs = performance.now() - startedAt
+    this.#events.emit('leased', { tenant, server: pool.server.id, waitedMs, cold })
+    return lease
+  }
+
   /** The slot goes back where no lease comes of it. */
-  #lend(slot: Slot, timeoutMs = this.options.leaseTimeoutMs): Lease {
+  #lend(slot: Slot, timeoutMs: number): Lease {
     try {
       // Ended between the grant and this turn: its lease could not be taken away.
       if (slot.pool.cutBy) throw slot.pool.cutBy
@@ -191,68 +199,98 @@ export class TenantRouter implements AsyncDisposable {
     }
   }
 
-  async #admit(tenant: TenantId, options: LeaseOptions) {
-    try {
-      if (this.#closing) throw new RouterClosedError('a lease was asked for after close()')
-      const { record, server } = await this.#route(tenant, options.signal)
-      const refusal = statusError(record) ?? trustError(record, options.trust ?? 'application')
-      if (refusal) throw refusal
-      const fence = this.#fences.get(tenant)
-      if (fence?.record === record) throw fence.error
-      if (options.onlyIfWarm && !this.#scheduler.current(tenant)?.hasOpen(options.trust ?? 'application')) {
-        throw new NotWarmError(`tenant ${tenant} has no open connection`)
-      }
-      return { record, server }
-    } catch (error) {
-      const code = error instanceof TenantryError ? error.code : 'internal'
-      this.#events.emit('refused', { tenant, code, scope: undefined })
+  /** The pool to lease from. A tenant that is no longer served loses what it has open, whoever noticed first. */
+  async #admit(tenant: TenantId, terms: LeaseTerms): Promise<TenantPool> {
+    if (this.#closing) throw new RouterClosedError('a lease was asked for after close()')
+    const { record, revision, server } = await this.#route(tenant, terms.signal).catch((error: unknown) => {
+      if (error instanceof TenantUnknownError) this.#cut(tenant, error)
       throw error
+    })
+    const gone = statusError(record)
+    if (gone) this.#cut(tenant, gone)
+    const present = this.#scheduler.current(tenant)
+    // The pool may know a newer record than was read here.
+    const newest = present && present.revision > revision ? present.record : record
+    const refusal = gone ?? statusError(newest) ?? trustError(newest, terms.trust) ?? this.#fenceOf(newest)
+    if (refusal) throw refusal
+    if (terms.onlyIfWarm && !present?.hasOpen(terms.trust)) {
+      throw new NotWarmError(`tenant ${tenant} has no open connection`)
     }
+    return this.#scheduler.poolOf(record, revision, server)
   }
 
-  async #route(
-    tenant: TenantId,
-    signal?: AbortSignal,
-  ): Promise<{ record: TenantRecord; server: ServerRecord }> {
+  #cut(tenant: TenantId, error: Error): void {
+    const pool = this.#scheduler.current(tenant)
+    if (pool) this.#scheduler.cut(pool, 'suspended', error)
+  }
+
+  async #route(tenant: TenantId, signal?: AbortSignal) {
     const entry = await this.#directory.tenant(tenant, signal)
     if (!entry) throw new TenantUnknownError(`tenant ${tenant} is not in the registry`)
     const server = await this.#directory.server(entry.record.route.server, signal)
-    if (!server)
+    if (!server) {
       throw new ServerUnknownError(
         `tenant ${tenant} is on server ${entry.record.route.server}, which is not in the registry`,
       )
-    return { record: entry.record, server: server.record }
+    }
+    return { record: entry.record, revision: entry.revision, server: server.record }
+  }
+
+  #fenceOf({ id, generation, epoch }: TenantRecord): Error | undefined {
+    const fence = this.#fences.get(id)
+    return fence?.generation === generation && fence.epoch === epoch ? fence.error : undefined
   }
 
   #fenceOn(error: unknown, record: TenantRecord): never {
     if (error instanceof TenantryError && error.code === 'identity_mismatch') {
-      this.#fences.set(record.id, { record, error })
       this.#events.emit('fenced', { tenant: record.id, server: record.route.server, error })
       const pool = this.#scheduler.current(record.id)
-      if (pool) this.#scheduler.cut(pool, 'fenced', error)
+      // What an older record led to says nothing of where the tenant is now.
+      if (pool?.isOfEpoch(record)) {
+        this.#fences.set(record.id, { generation: record.generation, epoch: record.epoch, error })
+        this.#scheduler.cut(pool, 'fenced', error)
+      }
     }
     throw error
   }
 
-  /** Follows a changed record: another epoch drains the pool, another status ends it. */
+  /**
+   * Follows a change that was heard: another epoch drains the pool, another status ends it. The directory may
+   * still answer from before (the registry is slow or down), so it is asked again until the change shows.
+   */
   async #refresh(id: TenantId): Promise<void> {
     this.#fences.delete(id)
-    if (!this.#scheduler.current(id)) return
+    const before = this.#scheduler.current(id)?.revision
+    for (
+      let againInMs = FOLLOW_FIRST_MS;
+      !this.#closing;
+      againInMs = Math.min(againInMs * 2, FOLLOW_MAX_MS)
+    ) {
+      if (!this.#scheduler.current(id)) return
+      const revision = await this.#follow(id)
+      if (revision === undefined || (before !== undefined && revision > before)) return
+      if (againInMs === FOLLOW_MAX_MS) return
+      await sleep(againInMs, undefined, { ref: false })
+    }
+  }
+
+  /** Resolves the revision that was seen, 0 when the registry could not be asked; undefined when the tenant is gone. */
+  async #follow(id: TenantId): Promise<number | undefined> {
     try {
-      const { record, server } = await this.#route(id)
-      const pool = this.#scheduler.current(id)
+      const { record, revision, server } = await this.#route(id)
       const error = statusError(record)
-      if (!pool || this.#closing) return
-      if (error) this.#scheduler.cut(pool, 'suspended', error)
-      else this.#scheduler.poolOf(record, server)
+      if (error) this.#cut(id, error)
+      else if (this.#scheduler.current(id)) this.#scheduler.follow(record, revision, server)
+      return revision
     } catch (error) {
-      const pool = this.#scheduler.current(id)
-      if (pool && error instanceof TenantUnknownError) this.#scheduler.cut(pool, 'suspended', error)
-      // Otherwise the registry cannot be asked: what is open stays in use.
+      if (!(error instanceof TenantUnknownError)) return 0
+      this.#cut(id, error)
+      return undefined
     }
   }
 
   async #refreshAll(): Promise<void> {
-    await Promise.all([...this.#scheduler.pools].map((pool) => this.#refresh(pool.id)))
+    const tenants = new Set([...this.#scheduler.pools].map((pool) => pool.id))
+    await Promise.all([...tenants].map((id) => this.#follow(id)))
   }
 }

@@ -41,7 +41,7 @@ describe('with default settings', () => {
     await using world = await startWorld(['acme', 'globex'])
     const { router, directory } = world
     using metrics = new Metrics({ router, directory, version: '0.0.0', topTenants: 5 })
-    using held = await world.lease('globex', { leaseTimeoutMs: 600_000 })
+    using held = await world.lease('globex')
     await touch(world, 'acme')
     vi.advanceTimersByTime(DEFAULT_IDLE_TIMEOUT_MS - 10_000)
     expect(await world.sessionsOf('acme')).toBe(1)

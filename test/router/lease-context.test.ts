@@ -14,15 +14,17 @@ describe('a scoped use of the router', () => {
     })
   })
 
-  it('waits while one inside it waits', () => {
+  it('is blocked while what it waits for, or one inside it does, is held by others', () => {
     inLeaseContext(() => {
       const outer = currentLeaseContext()
       inLeaseContext(() => {
-        const stop = currentLeaseContext()?.startWaiting()
-        expect(outer?.isWaiting).toBe(true)
+        let isHeldByOthers = false
+        const stop = currentLeaseContext()?.startWaiting(() => isHeldByOthers)
+        expect(outer?.isBlocked).toBe(false)
+        isHeldByOthers = true
+        expect(outer?.isBlocked).toBe(true)
         stop?.()
-        stop?.()
-        expect(outer?.isWaiting).toBe(false)
+        expect(outer?.isBlocked).toBe(false)
       })
     })
     expect(currentLeaseContext()).toBeUndefined()

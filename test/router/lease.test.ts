@@ -88,6 +88,27 @@ describe('a lease', () => {
     expect((await next.run({ text: 'select count(*)::int as n from notes' })).rows).toEqual([{ n: 20 }])
   })
 
+  it('is told when its connection ends by itself', async () => {
+    await using world = await startWorld(['acme'])
+    using lease = await world.lease('acme')
+    const { pid } = lease.connection
+    await world.server.query('select pg_terminate_backend($1)', [pid])
+    await vi.waitFor(() => expect(lease.signal.aborted).toBe(true))
+    await expect(lease.run(whose)).rejects.toMatchObject({ code: 'connection_lost' })
+  })
+
+  it('refuses terms that it could not keep', async () => {
+    await using world = await startWorld(['acme'])
+    for (const terms of [
+      { leaseTimeoutMs: 3_000_000_000 },
+      { leaseTimeoutMs: world.router.options.leaseTimeoutMs + 1 },
+      { acquireTimeoutMs: Number.NaN },
+      { acquireTimeoutMs: 0 },
+    ]) {
+      await expect(world.lease('acme', terms)).rejects.toMatchObject({ code: 'invalid_request' })
+    }
+  })
+
   it('keeps foreign and application SQL on different connections', async () => {
     await using world = await startWorld(['acme'])
     const own = await world.lease('acme')
@@ -158,6 +179,27 @@ describe('a lease within a lease', () => {
     blocker.release()
     await Promise.all([nested, ordinary])
     expect(order).toEqual(['nested', 'ordinary'])
+  })
+
+  it('is seen in a transaction of a handle that is not scoped, too', async () => {
+    await using world = await startWorld(['acme'], { maxConnectionsPerTenant: 1 })
+    const sql = world.router.sql('acme')
+    const wrong = sql.begin(async () => sql`select 1`)
+    await expect(wrong).rejects.toMatchObject({ code: 'nested_lease' })
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }])
+  })
+
+  it('waits for a tenant whose holder only waits for a login elsewhere', async () => {
+    await using world = await startWorld(['acme', 'globex', 'initech'], { maxConnectionsPerTenant: 1 })
+    const { router } = world
+    ;(await world.lease('initech')).release()
+    const acmeIsOut = new Promise<void>((resolve) => {
+      router.on('leased', ({ tenant }) => tenant === 'acme' && resolve())
+    })
+    const first = router.withTenant('acme', () => router.withTenant('globex', async () => 'globex'))
+    await acmeIsOut
+    const second = router.withTenant('initech', () => router.withTenant('acme', async () => 'acme'))
+    expect(await Promise.all([first, second])).toEqual(['globex', 'acme'])
   })
 
   it('fails at once where all who hold connections wait themselves', async () => {

@@ -1,4 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
+import { EventHub } from '../../src/router/events.ts'
+import { RouterOptions } from '../../src/router/options.ts'
+import { Scheduler } from '../../src/router/scheduling/scheduler.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { startWorld } from '../support/world.ts'
@@ -43,6 +46,40 @@ describe('a tenant’s record', () => {
     expect((await held.run(whose)).rows).toEqual([{ tenant: 'acme' }])
     held.release()
     await vi.waitFor(async () => expect(await world.sessionsOf('acme')).toBe(1))
+  })
+
+  it('of a new epoch, unused, leaves no pool behind', async () => {
+    await using world = await startWorld(['acme'])
+    ;(await world.lease('acme')).release()
+    await world.change('acme', (record) => ({ ...record, epoch: record.epoch + 1 }))
+    await vi.waitFor(() => expect(world.router.stats().pools).toEqual([]))
+  })
+
+  it('that was read before a newer one was heard does not bring the old epoch back', async () => {
+    await using world = await startWorld(['acme'])
+    const old = await world.registry.find('tenant', 'acme')
+    const server = await world.registry.find('server', 'main')
+    if (!old || !server) throw new Error('the world is not whole')
+    const open = () => Promise.reject(new Error('nothing is opened here'))
+    const scheduler = new Scheduler(RouterOptions.parse({}), open, async () => true, new EventHub())
+    const newer = { ...old.record, epoch: old.record.epoch + 1 }
+    const pool = scheduler.poolOf(newer, old.revision + 1, server.record)
+    expect(scheduler.poolOf(old.record, old.revision, server.record)).toBe(pool)
+    expect(pool.record.epoch).toBe(newer.epoch)
+  })
+
+  it('with another statement timeout reaches connections that are open', async () => {
+    await using world = await startWorld(['acme'])
+    const timeout = async () => {
+      using lease = await world.lease('acme')
+      return (await lease.run({ text: 'show statement_timeout' })).rows
+    }
+    expect(await timeout()).toEqual([{ statement_timeout: '30s' }])
+    await world.change('acme', (record) => ({
+      ...record,
+      limits: { ...record.limits, statementTimeoutMs: 1_000 },
+    }))
+    await vi.waitFor(async () => expect(await timeout()).toEqual([{ statement_timeout: '1s' }]))
   })
 
   it('whose role is not isolated refuses foreign SQL and serves the application', async () => {

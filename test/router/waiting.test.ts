@@ -54,6 +54,34 @@ describe('waiting for a connection', () => {
     for (const lease of waiting) (await lease).release()
   })
 
+  it('leaves room in the line for tenants with fewer callers', async () => {
+    await using world = await startWorld(['acme', 'globex'], { maxConnectionsPerTenant: 1, maxWaiters: 3 })
+    const held = await world.lease('acme')
+    const waiting = [world.lease('acme'), world.lease('acme'), world.lease('acme')]
+    await vi.waitFor(() => expect(world.router.stats().waiters).toBe(3))
+    const [, , last] = waiting
+    const [other] = await Promise.all([
+      world.lease('globex'),
+      expect(last).rejects.toMatchObject({ code: 'too_many_waiters' }),
+    ])
+    other.release()
+    held.release()
+    for (const lease of waiting.slice(0, 2)) (await lease).release()
+  })
+
+  it('does not hammer a server that refuses a further connection', async () => {
+    await using world = await startWorld(['acme'])
+    using held = await world.lease('acme')
+    await world.server.query(`alter role ${world.placeOf('acme').role} password 'another'`)
+    let failed = 0
+    world.router.on('openFailed', () => failed++)
+    const waits = world.lease('acme', { acquireTimeoutMs: 1_000 })
+    await expect(waits).rejects.toMatchObject({ code: 'acquire_timeout' })
+    expect(failed).toBeGreaterThan(1)
+    expect(failed).toBeLessThan(8)
+    await held.run({ text: 'select 1' })
+  })
+
   it('for a cold tenant opens one connection, however many ask', async () => {
     await using world = await startWorld(['acme'], { growAfterMs: 60_000 })
     let opened = 0

@@ -30,8 +30,8 @@ export class PoolMap {
   }
 
   /** Makes the tenant's next pool; the one before, if any, takes no new leases from here on. */
-  add(record: TenantRecord, server: ServerRecord): TenantPool {
-    const pool = new TenantPool(record, server, this.#priorities.get(record.id) ?? 0)
+  add(record: TenantRecord, revision: number, server: ServerRecord): TenantPool {
+    const pool = new TenantPool(record, revision, server, this.#priorities.get(record.id) ?? 0)
     this.#all.add(pool)
     this.#current.set(record.id, pool)
     return pool

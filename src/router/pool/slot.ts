@@ -24,6 +24,8 @@ export class Slot {
   context: LeaseContext | undefined
   /** Undoes what the lease counted; set while leased. */
   endLease: (() => void) | undefined
+  /** Tells its lease that the connection has gone; set by the lease while it is out. */
+  lost: (() => void) | undefined
   /** Takes the connection away from its lease; set by the lease while it is out. */
   revoke: ((reason: CloseReason, error: Error) => void) | undefined
   /** Monotonic milliseconds. */
@@ -42,6 +44,12 @@ export class Slot {
   get connection(): DriverConnection {
     if (!this.#connection) throw new InternalError('a slot that is still opening has no connection')
     return this.#connection
+  }
+
+  /** Why it is to be replaced once it is idle. */
+  wornOut(maxStatements: number): 'lifetime' | 'statements' | undefined {
+    if (performance.now() >= this.expiresAt) return 'lifetime'
+    return this.connection.preparedStatements >= maxStatements ? 'statements' : undefined
   }
 
   opened(connection: DriverConnection, expiresAt: number): void {

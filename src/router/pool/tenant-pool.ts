@@ -7,6 +7,9 @@ import type { Slot } from './slot.ts'
 
 /** Milliseconds after which a past use counts half when pools are compared. */
 const HALF_LIFE_MS = 30_000
+/** A tenant tries to open a connection again this long after one failed, then twice as long, up to the second. */
+const FAILED_FIRST_MS = 50
+const FAILED_MAX_MS = 1_000
 /** Weight of the newest lease in the smoothed service time. */
 const SMOOTHING = 0.2
 
@@ -18,6 +21,8 @@ export class TenantPool {
   readonly id: TenantId
   /** Replaced when the record changes within the epoch (limits, labels). */
   record: TenantRecord
+  /** Of the record. */
+  revision: number
   /** Replaced when the record changes and still leads to the same place. */
   server: ServerRecord
   readonly slots = new Set<Slot>()
@@ -28,17 +33,20 @@ export class TenantPool {
   isDraining = false
   /** Why the pool was ended with its leases, for one that is given in the same turn. */
   cutBy: Error | undefined
-  /** Monotonic milliseconds before which no connection is opened, after the server said it is full. */
+  /** Monotonic milliseconds before which no connection is opened, after an opening failed. */
   openNotBefore = 0
+  /** Openings that failed since the last that did not. */
+  #failures = 0
   lastUsedAt = performance.now()
   #priority = 0
   #serviceMs = 0
 
   /** @param priority what is remembered of an earlier pool of this tenant; 0 for a stranger. */
-  constructor(record: TenantRecord, server: ServerRecord, priority = 0) {
+  constructor(record: TenantRecord, revision: number, server: ServerRecord, priority = 0) {
     this.id = record.id
     this.#priority = priority
     this.record = record
+    this.revision = revision
     this.server = server
   }
 
@@ -62,6 +70,15 @@ export class TenantPool {
    */
   get priority(): number {
     return this.#priority
+  }
+
+  /** Takes a newer record of the same route. @returns whether connections opened before have old settings. */
+  update(record: TenantRecord, revision: number, server: ServerRecord): boolean {
+    const isChanged = this.record.limits.statementTimeoutMs !== record.limits.statementTimeoutMs
+    this.record = record
+    this.revision = revision
+    this.server = server
+    return isChanged
   }
 
   isOfEpoch({ generation, epoch }: TenantRecord): boolean {
@@ -117,16 +134,22 @@ export class TenantPool {
     return at >= 0
   }
 
-  firstWaiter(trust: Trust): Waiter | undefined {
-    return this.#waiters.find((waiter) => waiter.request.trust === trust)
-  }
-
   /** Whether a connection of this class is open or about to be. */
   hasOpen(trust: Trust): boolean {
     for (const slot of this.slots) {
       if (slot.trust === trust && slot.state !== 'closing' && slot.state !== 'quarantined') return true
     }
     return false
+  }
+
+  /** @param retryInMs after which the next may be tried, where that is known; else ever longer. */
+  noteFailure(retryInMs: number | undefined): void {
+    const waitMs = retryInMs ?? Math.min(FAILED_FIRST_MS * 2 ** this.#failures++, FAILED_MAX_MS)
+    this.openNotBefore = performance.now() + waitMs
+  }
+
+  noteSuccess(): void {
+    this.#failures = 0
   }
 
   noteUse(now: number): void {

@@ -42,10 +42,8 @@ export class Dispatcher {
         if (slot) this.hand(slot, waiter)
       }
       for (const trust of ['application', 'foreign'] as const) {
-        const waiter = pool.firstWaiter(trust)
-        if (waiter && lending.mayServe(pool, waiter.request)) {
-          againInMs = Math.min(againInMs, this.#openFor(waiter, pool))
-        }
+        const waiter = lending.firstServable(pool, trust)
+        if (waiter) againInMs = Math.min(againInMs, this.#openFor(waiter, pool))
       }
     }
     clearTimeout(this.#timer)

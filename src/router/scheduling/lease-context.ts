@@ -6,16 +6,18 @@ import { AsyncLocalStorage } from 'node:async_hooks'
  */
 export class LeaseContext {
   readonly #parent: LeaseContext | undefined
-  #waiting = 0
+  /** What it waits for, itself and in the contexts inside it: whether each is held by others. */
+  readonly #waits = new Set<() => boolean>()
   #held = 0
 
   constructor(parent: LeaseContext | undefined) {
     this.#parent = parent
   }
 
-  /** Whether this context, or one inside it, waits for a lease. */
-  get isWaiting(): boolean {
-    return this.#waiting > 0
+  /** Whether this context, or one inside it, waits for what others hold. */
+  get isBlocked(): boolean {
+    for (const isBlocked of this.#waits) if (isBlocked()) return true
+    return false
   }
 
   /** Whether this context, or one around it, has a lease out. */
@@ -34,15 +36,12 @@ export class LeaseContext {
     }
   }
 
-  /** Marks this context and all around it as waiting, until the returned function is called (once). */
-  startWaiting(): () => void {
+  /** Marks this context and all around it as waiting, until the returned function is called. */
+  startWaiting(isBlocked: () => boolean): () => void {
     const marked = [...this.#chain()]
-    for (const context of marked) context.#waiting++
-    let done = false
+    for (const context of marked) context.#waits.add(isBlocked)
     return () => {
-      if (done) return
-      done = true
-      for (const context of marked) context.#waiting--
+      for (const context of marked) context.#waits.delete(isBlocked)
     }
   }
 

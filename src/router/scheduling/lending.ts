@@ -1,8 +1,9 @@
+import type { Trust } from '../../connection/connection.ts'
 import type { Room } from '../pool/room.ts'
 import type { Slot } from '../pool/slot.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
 import { BatchShare } from './batch-share.ts'
-import type { AcquireRequest } from './waiter.ts'
+import type { AcquireRequest, Waiter } from './waiter.ts'
 
 /** What a lease counts while it is out, taken and given back in one place. */
 export class Lending {
@@ -19,6 +20,12 @@ export class Lending {
     return (
       request.class === 'interactive' || this.#batch.hasRoom(pool.server.id, this.#room.serverLimit(pool))
     )
+  }
+
+  /** Who is next, of those whose class has room: a batch lease must not keep interactive ones behind it waiting. */
+  firstServable(pool: TenantPool, trust?: Trust): Waiter | undefined {
+    const fits = ({ request }: Waiter) => trust === undefined || request.trust === trust
+    return pool.waiters.find((waiter) => fits(waiter) && this.mayServe(pool, waiter.request))
   }
 
   /** The connection used last that fits the request. It is leased from here. */
@@ -45,6 +52,7 @@ export class Lending {
     slot.endLease?.()
     slot.endLease = undefined
     slot.revoke = undefined
+    slot.lost = undefined
     slot.context = undefined
   }
 }

@@ -2,6 +2,7 @@ import type { CloseReason, EventHub } from '../events.ts'
 import type { Bound, Room } from '../pool/room.ts'
 import type { Slot } from '../pool/slot.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
+import type { Lending } from './lending.ts'
 import { chooseVictim, chooseVictimPool } from './victim.ts'
 import type { Waiter } from './waiter.ts'
 
@@ -15,6 +16,7 @@ const PATIENCE_MS = 25
 /** Makes room where a bound is full, and says when a busy tenant must make it. */
 export class Reclaimer {
   readonly #room: Room
+  readonly #lending: Lending
   readonly #pools: ReadonlySet<TenantPool>
   readonly #events: EventHub
   readonly #close: (slot: Slot, reason: CloseReason) => void
@@ -23,11 +25,13 @@ export class Reclaimer {
 
   constructor(
     room: Room,
+    lending: Lending,
     pools: ReadonlySet<TenantPool>,
     events: EventHub,
     close: (slot: Slot, reason: CloseReason) => void,
   ) {
     this.#room = room
+    this.#lending = lending
     this.#pools = pools
     this.#events = events
     this.#close = close
@@ -70,8 +74,9 @@ export class Reclaimer {
     let rivals = 0
     let bound: Bound | undefined
     for (const rival of waiting) {
-      const first = rival.waiters[0]
-      if (rival === pool || !first || rival.slots.size > 0) continue
+      if (rival === pool || rival.slots.size > 0 || rival.openNotBefore > now) continue
+      const first = this.#lending.firstServable(rival)
+      if (!first) continue
       if (first.arrivedAt >= own.arrivedAt || now - first.arrivedAt < PATIENCE_MS) continue
       const full = this.#room.fullBound(rival)
       if (full === undefined || full === 'tenant' || !this.#room.shares(full, rival, pool)) continue

@@ -9,7 +9,12 @@ export function acquireTimeout(room: Room, pool: TenantPool, timeoutMs: number):
   const why = bound
     ? `the ${bound} limit of ${room.limit(bound, pool)} is reached`
     : 'none was opened or came back in time'
-  return new AcquireTimeoutError(`no connection for ${pool.id} within ${timeoutMs} ms: ${why}`)
+  return new AcquireTimeoutError(`no connection for ${pool.id} within ${timeoutMs} ms: ${why}`, bound)
+}
+
+/** Whether the pool's waiters wait for what others hold, rather than for an opening of their own. */
+export function isBlocked(room: Room, pool: TenantPool): boolean {
+  return room.fullBound(pool) !== undefined && pool.count('opening') === 0
 }
 
 /** The error for a caller that would wait for others who wait themselves; undefined when somebody can make room. */

@@ -1,4 +1,4 @@
-import { RouterClosedError, TooManyWaitersError } from '../../errors.ts'
+import { CancelledError, RouterClosedError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
@@ -14,13 +14,12 @@ import type { TenantPool } from '../pool/tenant-pool.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Lending } from './lending.ts'
 import { Reclaimer } from './reclaimer.ts'
-import { acquireTimeout, deadlock } from './refusal.ts'
+import { acquireTimeout, deadlock, isBlocked } from './refusal.ts'
 import { type AcquireRequest, Waiter } from './waiter.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 /** Pools that ended and whose priority is remembered, for each pool that may be open. */
 const REMEMBERED_PER_POOL = 8
-
 /**
  * Decides who gets which connection, who opens one and who closes one. Everything between two awaits is one
  * decision, so no state is seen half changed.
@@ -55,7 +54,7 @@ export class Scheduler {
     this.budget = new Budget(options.maxConnections)
     this.#room = new Room(options, this.budget, this.#pools.all)
     this.#lending = new Lending(this.#room, options.maxConnections)
-    this.#reclaimer = new Reclaimer(this.#room, this.#pools.all, events, (slot, why) =>
+    this.#reclaimer = new Reclaimer(this.#room, this.#lending, this.#pools.all, events, (slot, why) =>
       this.#close(slot, why),
     )
     this.#opener = new Opener(options, open, events, {
@@ -87,16 +86,19 @@ export class Scheduler {
     return this.#pools.current(id)
   }
 
-  /** The tenant's pool for this record. One of another epoch drains from here on, and its waiters move over. */
-  poolOf(record: TenantRecord, server: ServerRecord): TenantPool {
+  /**
+   * The tenant's pool for this record. One of an older epoch drains from here on, and its waiters move over.
+   * A record older than the pool's own changes nothing: whoever read it was overtaken.
+   */
+  poolOf(record: TenantRecord, revision: number, server: ServerRecord): TenantPool {
     const present = this.#pools.current(record.id)
+    if (present && revision < present.revision) return present
     const isSamePlace = present?.isOn(server)
     if (present && isSamePlace && present.isOfEpoch(record)) {
-      present.record = record
-      present.server = server
+      if (present.update(record, revision, server)) this.evict(present, 'limits_changed')
       return present
     }
-    const pool = this.#pools.add(record, server)
+    const pool = this.#pools.add(record, revision, server)
     if (present) {
       this.#line.move(present, pool)
       this.drain(present, isSamePlace ? 'rotated' : 'server_changed')
@@ -104,10 +106,16 @@ export class Scheduler {
     return pool
   }
 
+  /** As `poolOf`, for a record that nobody asks a lease for. */
+  follow(record: TenantRecord, revision: number, server: ServerRecord): void {
+    this.#pools.forgetIfEmpty(this.poolOf(record, revision, server))
+  }
+
   /** @throws {AcquireTimeoutError | TooManyWaitersError | NestedLeaseError | RouterClosedError | CancelledError} */
   acquire(pool: TenantPool, request: AcquireRequest): Slot | Promise<Slot> {
     try {
       if (this.#isClosing) throw new RouterClosedError('a lease was asked for after close()')
+      if (request.signal?.aborted) throw new CancelledError('the caller had aborted already')
       const slot = pool.waiters.length === 0 ? this.#lending.takeIdle(pool, request) : undefined
       return slot ? this.#lending.begin(slot, request) : this.#wait(pool, request)
     } catch (error) {
@@ -169,7 +177,7 @@ export class Scheduler {
     for (const pool of this.#pools.all) {
       for (const slot of pool.idleSlots.slice()) {
         if (now - slot.idleSince >= this.#options.poolIdleTimeoutMs) this.#close(slot, 'idle')
-        else this.#closeIfWorn(slot, now)
+        else this.#closeIfWorn(slot)
       }
     }
   }
@@ -196,14 +204,13 @@ export class Scheduler {
   }
 
   #wait(pool: TenantPool, request: AcquireRequest): Promise<Slot> {
-    if (this.#line.size >= this.#options.maxWaiters) {
-      throw new TooManyWaitersError(`${this.#line.size} callers wait already (maxWaiters)`)
-    }
+    this.#line.makeWay(pool, this.#options.maxWaiters)
     const home = () => this.#pools.current(pool.id) ?? pool
     const waiter = new Waiter(
       request,
-      () => this.#timedOut(home(), request.timeoutMs),
+      () => acquireTimeout(this.#room, home(), request.timeoutMs),
       (ended) => this.#line.leave(home(), ended),
+      () => isBlocked(this.#room, home()),
     )
     this.#line.join(pool, waiter)
     this.#dispatcher.pump()
@@ -220,14 +227,17 @@ export class Scheduler {
     const { pool } = slot
     if (!slot.connection.isOpen) return
     if (slot.closeReason || pool.isDraining) return this.#close(slot, slot.closeReason ?? 'rotated')
-    const fits = (w: Waiter) => w.request.trust === slot.trust && this.#lending.mayServe(pool, w.request)
-    const waiter = pool.waiters.find(fits)
+    const waiter = this.#lending.firstServable(pool, slot.trust)
     if (!waiter) {
       pool.putIdle(slot)
-      if (!this.#closeIfWorn(slot, performance.now())) this.#dispatcher.pump()
+      if (!this.#closeIfWorn(slot)) this.#dispatcher.pump()
     } else if (mayKeep && this.#reclaimer.mustYield(pool, waiter, this.#line.pools)) {
       this.#close(slot, 'fairness')
-    } else this.#dispatcher.hand(slot, waiter)
+    } else {
+      this.#dispatcher.hand(slot, waiter)
+      // What the last lease counted against its class may be what others wait for.
+      this.#dispatcher.pump()
+    }
   }
 
   #endLease(slot: Slot): void {
@@ -239,11 +249,10 @@ export class Scheduler {
     if (await this.#retirement.clean(slot, quiet ?? Promise.resolve())) this.#place(slot)
   }
 
-  #closeIfWorn(slot: Slot, now: number): boolean {
-    const isOld = now >= slot.expiresAt
-    const isFull = slot.connection.preparedStatements >= this.#options.maxStatementsPerConnection
-    if (isOld || isFull) this.#close(slot, isOld ? 'lifetime' : 'statements')
-    return isOld || isFull
+  #closeIfWorn(slot: Slot): boolean {
+    const reason = slot.wornOut(this.#options.maxStatementsPerConnection)
+    if (reason) this.#close(slot, reason)
+    return reason !== undefined
   }
 
   #close(slot: Slot, reason: CloseReason): void {
@@ -253,9 +262,12 @@ export class Scheduler {
 
   #opened(slot: Slot): void {
     void slot.connection.closed.then(() => {
+      slot.lost?.()
       this.#lending.end(slot)
       this.#retirement.socketClosed(slot)
+      this.#dispatcher.pump()
     })
+    slot.pool.noteSuccess()
     this.#place(slot, false)
     this.#dispatcher.pump()
   }
@@ -264,16 +276,10 @@ export class Scheduler {
     const { pool } = slot
     pool.slots.delete(slot)
     slot.permit.release()
-    if (retryInMs !== undefined) pool.openNotBefore = performance.now() + retryInMs
-    else if (!pool.hasOpen(slot.trust)) this.#line.refuse(pool, error, slot.trust)
+    pool.noteFailure(retryInMs)
+    if (retryInMs === undefined && !pool.hasOpen(slot.trust)) this.#line.refuse(pool, error, slot.trust)
     this.#pools.forgetIfEmpty(pool)
     this.#dispatcher.pump()
-  }
-
-  #timedOut(pool: TenantPool, timeoutMs: number): Error {
-    const scope = this.#room.fullBound(pool)
-    this.#events.emit('refused', { tenant: pool.id, code: 'acquire_timeout', scope })
-    return acquireTimeout(this.#room, pool, timeoutMs)
   }
 
   /** The one place where the permit of an opened connection goes back. */

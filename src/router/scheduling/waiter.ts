@@ -29,8 +29,16 @@ export class Waiter {
   readonly #onAbort: () => void
   readonly #stopWaiting: (() => void) | undefined
 
-  /** @param onEnd called with the error when the deadline or the abort ends the wait. */
-  constructor(request: AcquireRequest, deadlineError: () => Error, onEnd: (waiter: Waiter) => void) {
+  /**
+   * @param onEnd called when the deadline or the abort ends the wait.
+   * @param isBlocked whether it waits for what others hold, rather than for a connection that is being opened.
+   */
+  constructor(
+    request: AcquireRequest,
+    deadlineError: () => Error,
+    onEnd: (waiter: Waiter) => void,
+    isBlocked: () => boolean,
+  ) {
     this.request = request
     this.isNested = request.context?.holdsLease ?? false
     const { promise, resolve, reject } = withResolvers<Slot>()
@@ -44,7 +52,7 @@ export class Waiter {
     this.#timer = setTimeout(() => end(deadlineError()), request.timeoutMs)
     this.#onAbort = () => end(new CancelledError('the caller aborted while it waited for a connection'))
     request.signal?.addEventListener('abort', this.#onAbort, { once: true })
-    this.#stopWaiting = request.context?.startWaiting()
+    this.#stopWaiting = request.context?.startWaiting(isBlocked)
   }
 
   get isSettled(): boolean {

@@ -1,4 +1,5 @@
 import type { Trust } from '../../connection/connection.ts'
+import { TooManyWaitersError } from '../../errors.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
 import type { Waiter } from './waiter.ts'
 
@@ -32,6 +33,21 @@ export class WaitingLine {
     })
   }
 
+  /**
+   * Where the line is at its bound, the last of the longest queue leaves it, so that one tenant cannot take
+   * all places.
+   * @throws {TooManyWaitersError} where the longest queue is the newcomer's own.
+   */
+  makeWay(newcomer: TenantPool, max: number): void {
+    if (this.#size < max) return
+    const error = new TooManyWaitersError(`${this.#size} callers wait already (maxWaiters)`)
+    const longest = this.#longest()
+    const last = longest?.waiters.at(-1)
+    if (!longest || !last || longest.waiters.length <= newcomer.waiters.length + 1) throw error
+    this.leave(longest, last)
+    last.reject(error)
+  }
+
   join(pool: TenantPool, waiter: Waiter): void {
     pool.enqueue(waiter)
     this.#pools.add(pool)
@@ -62,5 +78,13 @@ export class WaitingLine {
       this.leave(pool, waiter)
       waiter.reject(error)
     }
+  }
+
+  #longest(): TenantPool | undefined {
+    let longest: TenantPool | undefined
+    for (const pool of this.#pools) {
+      if (!longest || pool.waiters.length > longest.waiters.length) longest = pool
+    }
+    return longest
   }
 }

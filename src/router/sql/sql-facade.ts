@@ -4,6 +4,7 @@ import type { Trust } from '../../connection/connection.ts'
 import { CLOSE, PostgresError, stockTransform } from '../../connection/driver.ts'
 import type { ReservedSql, Sql } from '../../connection/sql.ts'
 import { UnsupportedError } from '../../errors.ts'
+import { inLeaseContext } from '../scheduling/lease-context.ts'
 import type { ConnectionSource } from './connection-source.ts'
 import { runHolding } from './enclosure.ts'
 import { EndableSource } from './endable-source.ts'
@@ -30,8 +31,7 @@ export function createSql(source: ConnectionSource, options: SqlOptions = {}): S
 /** A reservation shares the types of the handle that it was made with: ORMs write theirs there. */
 function createHandle(from: ConnectionSource, types: HandleTypes, trust: Trust): Sql {
   const source = new EndableSource(from)
-  const begin = async (...call: [string, TransactionBody] | [TransactionBody]) => {
-    const [mode, body] = call.length === 2 ? call : (['', call[0]] as const)
+  const transact = async (mode: string, body: TransactionBody) => {
     const held = await source.hold()
     try {
       return await runHolding(from, () => new Transaction(held, types, trust).run(mode, body))
@@ -39,6 +39,9 @@ function createHandle(from: ConnectionSource, types: HandleTypes, trust: Trust):
       held.release()
     }
   }
+  // A scoped use: a statement of an outer handle inside the body asks for a further connection.
+  const begin = (...call: [string, TransactionBody] | [TransactionBody]) =>
+    inLeaseContext(() => (call.length === 2 ? transact(...call) : transact('', call[0])))
   const end = (options: { timeout?: number } = {}) => atMost(options.timeout, source.end())
   const members = {
     begin,

@@ -1,0 +1,59 @@
+import type { Trust } from '../connection/connection.ts'
+import { InvalidRequestError } from '../errors.ts'
+import type { ResolvedRouterOptions } from './options.ts'
+
+export interface LeaseOptions {
+  /** Whose SQL will run. Default: the team's own. */
+  readonly trust?: Trust
+  /** `batch` is for sweeps and jobs over many tenants: a share of its own, and no hot pool ends for it. */
+  readonly class?: 'interactive' | 'batch'
+  /** Ends the wait for a connection. It does not end a lease that was given. */
+  readonly signal?: AbortSignal
+  /** Milliseconds; default: the router's. */
+  readonly acquireTimeoutMs?: number
+  /** Milliseconds, at most the router's, which is the default. */
+  readonly leaseTimeoutMs?: number
+  /** Refuse rather than open the tenant's first connection. */
+  readonly onlyIfWarm?: boolean
+}
+
+/** `LeaseOptions` with nothing left out. */
+export interface LeaseTerms {
+  readonly trust: Trust
+  readonly class: 'interactive' | 'batch'
+  readonly signal: AbortSignal | undefined
+  readonly acquireTimeoutMs: number
+  readonly leaseTimeoutMs: number
+  readonly onlyIfWarm: boolean
+}
+
+/** Node fires a longer timer at once. */
+const MAX_TIMER_MS = 2_147_483_647
+
+/**
+ * By hand, since it is done for each lease.
+ * @throws {InvalidRequestError} naming the option and what is allowed.
+ */
+export function leaseTerms(options: LeaseOptions, router: ResolvedRouterOptions): LeaseTerms {
+  const {
+    trust = 'application',
+    class: leaseClass = 'interactive',
+    acquireTimeoutMs = router.acquireTimeoutMs,
+    leaseTimeoutMs = router.leaseTimeoutMs,
+  } = options
+  if (trust !== 'application' && trust !== 'foreign') refuse('trust', 'application or foreign')
+  if (leaseClass !== 'interactive' && leaseClass !== 'batch') refuse('class', 'interactive or batch')
+  refuseOutside('acquireTimeoutMs', acquireTimeoutMs, MAX_TIMER_MS)
+  // The server ends what is idle in a transaction for longer than the router's own deadline.
+  refuseOutside('leaseTimeoutMs', leaseTimeoutMs, router.leaseTimeoutMs)
+  const { signal, onlyIfWarm = false } = options
+  return { trust, class: leaseClass, signal, acquireTimeoutMs, leaseTimeoutMs, onlyIfWarm }
+}
+
+function refuseOutside(name: string, value: number, max: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > max) refuse(name, `a whole number from 1 to ${max}`)
+}
+
+function refuse(name: string, allowed: string): never {
+  throw new InvalidRequestError(`The lease option ${name} must be ${allowed}.`)
+}

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { InvalidRequestError, SealingFailedError } from '../errors.ts'
 import type { LifecycleParts } from '../lifecycle/parts.ts'
@@ -6,6 +5,7 @@ import { type KeyProvider, MasterKeys } from '../registry/master-keys.ts'
 import { openRegistry } from '../registry/open-registry.ts'
 import { Sealer } from '../registry/sealing.ts'
 import type { Secret } from '../secret.ts'
+import { actorName } from './actor.ts'
 import { type CommandLine, globalsOf } from './command-line.ts'
 import { settingsFor } from './settings.ts'
 
@@ -22,7 +22,7 @@ export async function withParts<T>(
   await using registry = await openRegistry(settings.registryUrl)
   const sealer = new Sealer(settings.masterKey ? MasterKeys.fromText(settings.masterKey) : withoutKey)
   const parts = { registry, sealer, adminSealer: adminSealer(settings.adminKey) }
-  return await work(parts, `cli:${userInfo().username}`)
+  return await work(parts, `cli:${actorName()}`)
 }
 
 function adminSealer(key: Secret | undefined): Sealer | undefined {

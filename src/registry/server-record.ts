@@ -31,6 +31,13 @@ export const ServerBudget = z.strictObject({
   headroom: z.int().positive().default(3),
 })
 
+/** What tells that two servers on record are one cluster. `serverAddress` stands in where the identifier is refused. */
+export const Cluster = z.strictObject({
+  systemIdentifier: z.string().nullable(),
+  serverAddress: z.string().nullable(),
+})
+export type Cluster = z.output<typeof Cluster>
+
 export const ServerRecord = z.strictObject({
   id: ServerId,
   endpoints: z.array(Endpoint).min(1),
@@ -48,6 +55,8 @@ export const ServerRecord = z.strictObject({
   passwordProvider: z.string().nullable().default(null),
   budget: ServerBudget,
   labels: Labels,
+  /** As a login there last saw it; absent where none looked yet. */
+  cluster: Cluster.optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 })

@@ -6,13 +6,14 @@ import {
   TenantryError,
 } from '../../errors.ts'
 import type { OperationRecord } from '../../registry/operation-record.ts'
-import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
+import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
+import { inTurn, turnOn } from '../server/turn.ts'
 import { type TenantView, viewTenant } from '../tenant/tenant-view.ts'
 import { CreateTenant } from './create-tenant.ts'
 import { closeDatabase, createDatabase, openDatabase } from './database.ts'
 import { furnish } from './furnish.ts'
-import { proveLogin } from './prove-login.ts'
+import { type Proof, proveLogin } from './prove-login.ts'
 import type { Provisioning } from './provisioning.ts'
 import { type Reserved, reserve } from './reserve.ts'
 import { createRoles } from './roles.ts'
@@ -60,8 +61,8 @@ export async function provisionTenant(
   try {
     await using provisioning = reserved.provisioning
     for (const step of STEPS) await saga.run(step, provisioning)
-    const isolation = await proveLogin(provisioning)
-    return { tenant: await saga.finish(isolation), created: true }
+    const tenant = await inTurn(async () => saga.finish(await proveLogin(provisioning, actor)))
+    return { tenant, created: true }
   } catch (error) {
     await saga.fail(error)
     throw error
@@ -99,7 +100,8 @@ class Saga {
     await this.#keep(this.#tenant, { stepsDone: [...this.#operation.stepsDone, step.name] }, 'step')
   }
 
-  async finish(isolation: Isolation): Promise<TenantView> {
+  /** @throws {RevisionConflictError} where somebody else committed on the cluster since the proof. */
+  async finish({ isolation, servers }: Proof): Promise<TenantView> {
     const tenant = {
       ...this.#tenant,
       status: 'active' as const,
@@ -107,7 +109,12 @@ class Saga {
       isolation,
       updatedAt: now(),
     }
-    await this.#keep(tenant, { state: 'done', error: null }, 'done')
+    try {
+      await this.#keep(tenant, { state: 'done', error: null }, 'done', turnOn(servers))
+    } catch (error) {
+      if (error instanceof RevisionConflictError) await this.#refuseOvertaken()
+      throw error
+    }
     return viewTenant(this.#tenant, this.#tenantRevision)
   }
 
@@ -123,7 +130,19 @@ class Saga {
     }
   }
 
-  async #keep(tenant: TenantRecord, change: Partial<OperationRecord>, what: string): Promise<void> {
+  async #refuseOvertaken(): Promise<void> {
+    const { id } = this.#tenant
+    const entry = await this.#parts.registry.find('tenant', id)
+    if (entry?.revision === this.#tenantRevision) return
+    throw new PreconditionFailedError(`Somebody else went on with tenant ${id} meanwhile.`)
+  }
+
+  async #keep(
+    tenant: TenantRecord,
+    change: Partial<OperationRecord>,
+    what: string,
+    turn: ReturnType<typeof turnOn> = turnOn([]),
+  ): Promise<void> {
     const operation = { ...this.#operation, ...change, updatedAt: now() }
     const { id } = tenant
     const revisions = await this.#parts.registry.commit(
@@ -131,6 +150,7 @@ class Saga {
         puts: [
           { kind: 'tenant', id, record: tenant },
           { kind: 'operation', id: operation.id, record: operation },
+          ...turn.puts,
         ],
         audit: auditEntry(this.#actor, `tenant.provision.${what}`, id, {
           step: change.stepsDone?.at(-1) ?? null,
@@ -139,6 +159,7 @@ class Saga {
       [
         { kind: 'tenant', id, revision: this.#tenantRevision },
         { kind: 'operation', id: operation.id, revision: this.#operationRevision },
+        ...turn.expectations,
       ],
     )
     const [tenantRevision, operationRevision] = revisions

@@ -4,10 +4,12 @@ import { AlreadyExistsError, PreconditionFailedError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import { adminPasswordBinding } from '../../registry/route.ts'
 import { ServerId, type ServerRecord } from '../../registry/server-record.ts'
+import { readPin } from '../../router/identity.ts'
 import { Labels } from '../../tenant/tenant-record.ts'
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
 import { Session } from '../session.ts'
 import { budgetWithin, type Capacity, measureCapacity } from './capacity.ts'
+import { clusterSeen } from './cluster.ts'
 import { addressOfDsn, serverOfDsn } from './server-of-dsn.ts'
 import { allServers, type ServerView, viewServer } from './server-view.ts'
 
@@ -58,6 +60,7 @@ export async function addServer(
     passwordProvider: null,
     budget: budgetWithin(capacity, { maxConnections: wanted.maxConnections, headroom: wanted.headroom }),
     labels: wanted.labels,
+    cluster: clusterSeen(await readPin(session.connection), before?.record.cluster),
     createdAt: before?.record.createdAt ?? now(),
     updatedAt: now(),
   }

@@ -48,8 +48,13 @@ export async function allServers(registry: Registry): Promise<Entry<'server'>[]>
 }
 
 /** @throws {ServerUnknownError} */
-export async function findServer(registry: Registry, id: string): Promise<ServerRecord> {
+export async function findServerEntry(registry: Registry, id: string): Promise<Entry<'server'>> {
   const entry = await registry.find('server', id)
   if (entry === undefined) throw new ServerUnknownError(`server ${id} is not in the registry`)
-  return entry.record
+  return entry
+}
+
+/** @throws {ServerUnknownError} */
+export async function findServer(registry: Registry, id: string): Promise<ServerRecord> {
+  return (await findServerEntry(registry, id)).record
 }

@@ -1,11 +1,15 @@
 import { PreconditionFailedError } from '../../errors.ts'
+import type { Entry } from '../../registry/registry.ts'
 import { targetOf } from '../../registry/route.ts'
-import { auditEntry, type LifecycleParts } from '../parts.ts'
-import { findServer } from '../server/server-view.ts'
+import { readPin } from '../../router/identity.ts'
+import { auditEntry, type LifecycleParts, now } from '../parts.ts'
+import { isSettled, settleServer } from '../server/cluster.ts'
+import { findServerEntry } from '../server/server-view.ts'
+import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
-import { changeTenant, findTenant } from './change-tenant.ts'
+import { findTenant } from './change-tenant.ts'
 import { checkIsolation } from './isolation.ts'
-import { neighboursOn } from './neighbours.ts'
+import { neighboursOf } from './neighbours.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 /**
@@ -13,24 +17,32 @@ import { type TenantView, viewTenant } from './tenant-view.ts'
  * another database of the server was closed.
  * @throws {TenantUnknownError | PreconditionFailedError | LoginFailedError | ServerUnavailableError}
  */
-export async function checkTenant(parts: LifecycleParts, id: string, actor: string): Promise<TenantView> {
-  const { registry, sealer } = parts
-  const { record } = await findTenant(registry, id)
+export function checkTenant(parts: LifecycleParts, id: string, actor: string): Promise<TenantView> {
+  return inTurn(async () => check(parts, await findTenant(parts.registry, id), actor))
+}
+
+async function check(
+  { registry, sealer }: LifecycleParts,
+  { id, revision, record }: Entry<'tenant'>,
+  actor: string,
+): Promise<TenantView> {
   if (record.status !== 'active') {
     throw new PreconditionFailedError(`Tenant ${id} is ${record.status}: only an active one can be checked.`)
   }
-  const server = await findServer(registry, record.route.server)
-  const neighbours = await neighboursOn(registry, server.id, id)
-  await using session = await Session.readOnly(targetOf(record, server, sealer, registry.id))
-  const isolation = await checkIsolation(
-    session,
-    neighbours.map((entry) => entry.record),
+  const server = await findServerEntry(registry, record.route.server)
+  await using session = await Session.readOnly(targetOf(record, server.record, sealer, registry.id))
+  const pin = await readPin(session.connection)
+  if (!isSettled(server, pin)) await settleServer(registry, server, pin, actor)
+  const neighbours = await neighboursOf(registry, session, { server: server.record, pin, except: id })
+  const isolation = await checkIsolation(session, neighbours)
+  const turn = turnOn(neighbours.servers)
+  const after = { ...record, isolation, updatedAt: now() }
+  const [revisionAfter = 0] = await registry.commit(
+    {
+      puts: [{ kind: 'tenant', id, record: after }, ...turn.puts],
+      audit: auditEntry(actor, 'tenant.check', id, { isolated: isolation.isolated }),
+    },
+    [{ kind: 'tenant', id, revision }, ...turn.expectations],
   )
-  const audit = auditEntry(actor, 'tenant.check', id, { isolated: isolation.isolated })
-  const after = await changeTenant(registry, id, audit, ({ route }) => {
-    // What was found is of the role and the database that were asked.
-    const isSame = route.role === record.route.role && route.database === record.route.database
-    return isSame ? { isolation } : {}
-  })
-  return viewTenant(after.record, after.revision)
+  return viewTenant(after, revisionAfter)
 }

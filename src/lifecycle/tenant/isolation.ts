@@ -1,8 +1,10 @@
 import { z } from 'zod'
-import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
+import type { Entry } from '../../registry/registry.ts'
+import type { Isolation } from '../../tenant/tenant-record.ts'
 import { now } from '../parts.ts'
 import type { Session } from '../session.ts'
 import { quoteText } from '../sql-name.ts'
+import type { Neighbours } from './neighbours.ts'
 
 const Powers = z.object({
   role: z.string(),
@@ -18,9 +20,9 @@ const Powers = z.object({
  */
 export async function checkIsolation(
   session: Session,
-  neighbours: readonly TenantRecord[],
+  { tenants, sharers }: Pick<Neighbours, 'tenants' | 'sharers'>,
 ): Promise<Isolation> {
-  const others = neighbours.map(({ route }) => route.database)
+  const others = tenants.map(({ record }) => record.route.database)
   const powers = await session.row(
     Powers,
     `select r.rolname::text as role,
@@ -35,7 +37,7 @@ export async function checkIsolation(
                 and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT') order by 1) as reached
        from pg_catalog.pg_roles r where r.rolname = session_user`,
   )
-  const sharers = neighbours.filter(({ route }) => route.role === powers.role).map(({ id }) => id)
+  const users = tenants.filter(({ record }) => record.route.role === powers.role).map(({ id }) => id)
   const findings = [
     powers.attributes ? `role ${powers.role} has ${powers.attributes}` : '',
     powers.memberships.length > 0 ? `role ${powers.role} is a member of ${some(powers.memberships)}` : '',
@@ -43,7 +45,8 @@ export async function checkIsolation(
     powers.reached.length > 0
       ? `role ${powers.role} may connect to ${some(powers.reached)}, of other tenants`
       : '',
-    sharers.length > 0 ? `role ${powers.role} is used by ${some(sharers)} too` : '',
+    users.length > 0 ? `role ${powers.role} is used by ${some(users)} too` : '',
+    sharers.length > 0 ? `shares its database with ${some(sharers.map(({ id }) => id))}` : '',
   ].filter(Boolean)
   return { isolated: findings.length === 0, findings, checkedAt: now() }
 }
@@ -51,9 +54,9 @@ export async function checkIsolation(
 /** Which of these tenants' roles may enter the database of this session: from now on they are not isolated. */
 export async function rolesLetIn(
   session: Session,
-  neighbours: readonly TenantRecord[],
+  tenants: readonly Entry<'tenant'>[],
 ): Promise<Set<string>> {
-  const roles = neighbours.map(({ route }) => route.role)
+  const roles = tenants.map(({ record }) => record.route.role)
   const rows = await session.rows(
     z.object({ name: z.string() }),
     `select r.rolname::text as name from pg_catalog.pg_roles r

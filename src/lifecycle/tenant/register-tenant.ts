@@ -1,21 +1,19 @@
 import { z } from 'zod'
-import { type ParsedDsn, parseDsn } from '../../connection/dsn.ts'
-import { AlreadyExistsError, PreconditionFailedError } from '../../errors.ts'
-import type { Entry, Expectation, Put } from '../../registry/registry.ts'
+import { parseDsn } from '../../connection/dsn.ts'
+import { AlreadyExistsError } from '../../errors.ts'
+import type { Expectation, Put } from '../../registry/registry.ts'
 import { tenantPasswordBinding } from '../../registry/route.ts'
-import { ServerId, type ServerRecord } from '../../registry/server-record.ts'
+import { ServerId } from '../../registry/server-record.ts'
 import { type Pin, readPin } from '../../router/identity.ts'
 import { parseNewTenantId, type TenantId } from '../../tenant/tenant-id.ts'
 import { type Isolation, Labels, TenantLimits, type TenantRecord } from '../../tenant/tenant-record.ts'
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
-import { budgetWithin, type Capacity, measureCapacity } from '../server/capacity.ts'
-import { addressOfDsn, nameForServer, serverOfDsn } from '../server/server-of-dsn.ts'
-import { allServers } from '../server/server-view.ts'
+import { type Capacity, measureCapacity } from '../server/capacity.ts'
+import { isSettled, settleServer } from '../server/cluster.ts'
+import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { claimAliases, Hostname } from './claim-aliases.ts'
-import { checkIsolation, rolesLetIn } from './isolation.ts'
-import { allTenants } from './neighbours.ts'
-import { livesAt, sharesServer } from './pin.ts'
+import { type Login, lookAround, type Surroundings } from './look-around.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 export const RegisterTenant = z.strictObject({
@@ -49,14 +47,6 @@ export interface TenantRegistered {
   }
 }
 
-interface Findings {
-  readonly server: Entry<'server'>
-  readonly capacity: Capacity
-  readonly pin: Pin
-  readonly isolation: Isolation
-  readonly exposed: readonly Entry<'tenant'>[]
-}
-
 /**
  * Takes a database that exists into the registry. It is looked at over a read-only session as the tenant's
  * own role; nothing in it, and nothing about it, is changed.
@@ -71,87 +61,47 @@ export async function registerTenant(
   const wanted = RegisterTenant.parse(input)
   const id = parseNewTenantId(wanted.id)
   const dsn = parseDsn(wanted.route.dsn)
-  if (await parts.registry.find('tenant', id)) throw new AlreadyExistsError('tenant', id)
-  const found = await look(parts, wanted, dsn)
-  const probe = {
-    server: found.server.id,
-    serverIsNew: found.server.revision === 0,
-    postgres: found.capacity.version,
-    role: dsn.user,
-    pin: found.pin,
-    isolation: found.isolation,
-    nowNotIsolated: found.exposed.map((entry) => entry.id),
+  const { registry } = parts
+  const refuseTaken = async () => {
+    if (await registry.find('tenant', id)) throw new AlreadyExistsError('tenant', id)
   }
-  if (wanted.dryRun) return { tenant: null, probe }
-  return { tenant: await keep(parts, wanted, id, dsn, found, actor), probe }
-}
-
-async function look(
-  parts: LifecycleParts,
-  wanted: z.output<typeof RegisterTenant>,
-  dsn: ParsedDsn,
-): Promise<Findings> {
+  await refuseTaken()
   await using session = await Session.readOnly(dsn)
-  const capacity = await measureCapacity(session)
-  const server = await serverFor(parts, wanted.server, dsn, capacity)
-  const pin = { ...(await readPin(session.connection)), shared: wanted.shared }
-  const tenants = await allTenants(parts.registry)
-  const there = tenants.find(({ record }) => livesAt(record, pin, server.id))
-  if (there !== undefined && !wanted.shared) {
-    throw new PreconditionFailedError(
-      `Tenant ${there.id} lives in that database. Two tenants in one database need shared (--shared).`,
-    )
-  }
-  const neighbours = tenants.filter(({ record }) => sharesServer(record, pin, server.id))
-  const isolation = await checkIsolation(
+  const login = {
     session,
-    neighbours.map(({ record }) => record),
-  )
-  const letIn = await rolesLetIn(
-    session,
-    neighbours.map(({ record }) => record),
-  )
-  const exposed = neighbours.filter(
-    ({ record }) => record.isolation?.isolated && letIn.has(record.route.role),
-  )
-  return { server, capacity, pin, isolation, exposed }
-}
-
-/** The server on record, or a record for it, of revision 0 as it is not kept yet. */
-async function serverFor(
-  { registry, sealer }: LifecycleParts,
-  name: string | undefined,
-  dsn: ParsedDsn,
-  capacity: Capacity,
-): Promise<Entry<'server'>> {
-  const servers = await allServers(registry)
-  const there = serverOfDsn(servers, dsn)
-  if (there !== undefined) {
-    if (name === undefined || name === there.id) return there
-    throw new PreconditionFailedError(`That server is on record as ${there.id}.`)
+    dsn,
+    capacity: await measureCapacity(session),
+    pin: { ...(await readPin(session.connection)), shared: wanted.shared },
   }
-  const id = name ?? nameForServer(dsn, servers)
-  if (servers.some((entry) => entry.id === id)) throw new AlreadyExistsError('server', id)
-  const record: ServerRecord = {
-    id,
-    ...addressOfDsn(dsn, id, sealer, registry.id),
-    via: 'direct',
-    admin: null,
-    passwordProvider: null,
-    budget: budgetWithin(capacity, { maxConnections: undefined, headroom: 3 }),
-    labels: {},
-    createdAt: now(),
-    updatedAt: now(),
-  }
-  return { kind: 'server', id, revision: 0, record }
+  let serverIsNew = false
+  return await inTurn(async () => {
+    await refuseTaken()
+    let found = await lookAround(parts, login, wanted)
+    serverIsNew ||= found.server.revision === 0
+    if (!wanted.dryRun && !isSettled(found.server, login.pin)) {
+      await settleServer(registry, found.server, login.pin, actor)
+      found = await lookAround(parts, login, wanted)
+    }
+    const probe = {
+      server: found.server.id,
+      serverIsNew,
+      postgres: login.capacity.version,
+      role: dsn.user,
+      pin: login.pin,
+      isolation: found.isolation,
+      nowNotIsolated: found.exposed.map((entry) => entry.id),
+    }
+    if (wanted.dryRun) return { tenant: null, probe }
+    return { tenant: await keep(parts, wanted, id, login, found, actor), probe }
+  })
 }
 
 async function keep(
   { registry, sealer }: LifecycleParts,
   wanted: z.output<typeof RegisterTenant>,
   id: TenantId,
-  dsn: ParsedDsn,
-  { server, capacity, pin, isolation, exposed }: Findings,
+  { dsn, capacity, pin }: Login,
+  { server, neighbours, isolation, exposed }: Surroundings,
   actor: string,
 ): Promise<TenantView> {
   const generation = await registry.nextGeneration()
@@ -181,14 +131,17 @@ async function keep(
     updatedAt: at,
   }
   const aliases = await claimAliases(registry, id, wanted.hostnames)
-  const puts: Put[] = [{ kind: 'tenant', id, record: tenant }, ...aliases.puts]
-  const expectations: Expectation[] = [{ kind: 'tenant', id, revision: 0 }, ...aliases.expectations]
-  if (server.revision === 0) {
-    puts.push({ kind: 'server', id: server.id, record: server.record })
-    expectations.push({ kind: 'server', id: server.id, revision: 0 })
-  }
+  const turn = turnOn(neighbours.servers)
+  const puts: Put[] = [{ kind: 'tenant', id, record: tenant }, ...aliases.puts, ...turn.puts]
+  const expectations: Expectation[] = [
+    { kind: 'tenant', id, revision: 0 },
+    ...aliases.expectations,
+    ...turn.expectations,
+  ]
   for (const { id: other, revision, record } of exposed) {
-    const reason = `role ${record.route.role} may connect to the database of ${id}`
+    const reason = neighbours.sharers.some((sharer) => sharer.id === other)
+      ? `shares its database with ${id}`
+      : `role ${record.route.role} may connect to the database of ${id}`
     const lost = { isolated: false, findings: [reason], checkedAt: at }
     puts.push({ kind: 'tenant', id: other, record: { ...record, isolation: lost, updatedAt: at } })
     expectations.push({ kind: 'tenant', id: other, revision })

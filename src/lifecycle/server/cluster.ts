@@ -1,0 +1,58 @@
+import type { Entry, Registry } from '../../registry/registry.ts'
+import type { Cluster, ServerRecord } from '../../registry/server-record.ts'
+import { auditEntry, now } from '../parts.ts'
+
+/** What a login saw, and of what was refused to it, what an earlier one saw there. */
+export function clusterSeen(seen: Cluster, before: Cluster | undefined): Cluster {
+  return {
+    systemIdentifier: seen.systemIdentifier ?? before?.systemIdentifier ?? null,
+    serverAddress: seen.serverAddress ?? before?.serverAddress ?? null,
+  }
+}
+
+export function isSameCluster(one: Cluster, other: Cluster): boolean {
+  if (one.systemIdentifier !== null && other.systemIdentifier !== null) {
+    return one.systemIdentifier === other.systemIdentifier
+  }
+  return one.serverAddress !== null && one.serverAddress === other.serverAddress
+}
+
+/** Whether another server on record is the cluster that was seen through `own`. */
+export function isOneServer(other: ServerRecord, own: ServerRecord, seen: Cluster): boolean {
+  if (other.id === own.id) return true
+  if (other.cluster !== undefined && isSameCluster(other.cluster, seen)) return true
+  const isDecided = seen.systemIdentifier !== null && typeof other.cluster?.systemIdentifier === 'string'
+  return !isDecided && primaryOf(other) === primaryOf(own)
+}
+
+function primaryOf({ endpoints }: ServerRecord): string {
+  const { host = '', port = 0 } = endpoints.find(({ role }) => role === 'primary') ?? {}
+  return `${host.toLowerCase()} ${port}`
+}
+
+/** Whether the registry holds the server and which cluster it is. */
+export function isSettled({ revision, record }: Entry<'server'>, seen: Cluster): boolean {
+  const { cluster } = record
+  if (revision === 0 || cluster === undefined) return false
+  if (seen.systemIdentifier !== null) return cluster.systemIdentifier === seen.systemIdentifier
+  return cluster.systemIdentifier !== null || cluster.serverAddress === seen.serverAddress
+}
+
+/**
+ * Puts on record which cluster a server is, and the server where it is new. In a commit of its own, before
+ * anybody's neighbours are looked at: of two who begin on one cluster by two names, at least one then finds
+ * the other's server and takes its turn there.
+ * @throws {RevisionConflictError}
+ */
+export async function settleServer(
+  registry: Registry,
+  { id, revision, record }: Entry<'server'>,
+  seen: Cluster,
+  actor: string,
+): Promise<void> {
+  const settled = { ...record, cluster: clusterSeen(seen, record.cluster), updatedAt: now() }
+  const audit = auditEntry(actor, revision === 0 ? 'server.add' : 'server.recognise', id)
+  await registry.commit({ puts: [{ kind: 'server', id, record: settled }], audit }, [
+    { kind: 'server', id, revision },
+  ])
+}

@@ -43,6 +43,7 @@ export class DemoGround implements AsyncDisposable {
       const parts = partsOf(registry, settings)
       await recordServer(parts, postgres, password, ACTOR)
       for (const id of DEMO_TENANTS) {
+        if (await isMade(registry, id)) continue
         await provisionTenant(parts, { id, server: DEMO_SERVER, schema: demoSchema(id) }, ACTOR)
       }
       const keys = await demoKeys(parts, files.readCard(), ACTOR)
@@ -61,6 +62,12 @@ export class DemoGround implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#postgres.stop()
   }
+}
+
+/** Whatever has become of it since: one that its owner suspended stays so. */
+async function isMade(registry: Registry, id: string): Promise<boolean> {
+  const status = (await registry.find('tenant', id))?.record.status
+  return status !== undefined && status !== 'provisioning' && status !== 'failed'
 }
 
 function partsOf(registry: Registry, { masterKey, adminKey }: ServiceSettings): LifecycleParts {

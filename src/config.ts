@@ -139,9 +139,9 @@ export function readSettings(variables: EnvironmentVariables = processVariables)
   return settings
 }
 
-/** As `readSettings`; what serving cannot do without is a fault like any other. */
-export function readServiceSettings(variables: EnvironmentVariables = processVariables): ServiceSettings {
-  const { settings, faults } = read(variables)
+/** As `readSettings`; what serving needs is a fault like any other. `portsMove`: the caller moves default ports. */
+export function readServiceSettings(variables: EnvironmentVariables, portsMove = false): ServiceSettings {
+  const { settings, faults } = read(variables, portsMove)
   const { registryUrl, masterKey } = settings
   const mentioned = (name: string) => faults.some((fault) => fault.startsWith(PREFIX + name))
   if (!registryUrl && !mentioned('REGISTRY_URL')) faults.push(missing('REGISTRY_URL'))
@@ -171,7 +171,7 @@ export function effectiveLines(settings: Settings): string[] {
   ]
 }
 
-function read(variables: EnvironmentVariables): { settings: Settings; faults: string[] } {
+function read(variables: EnvironmentVariables, portsMove = false) {
   const given = new Map<string, string>()
   for (const [name, value] of Object.entries(variables)) {
     if (name.startsWith(PREFIX) && value) given.set(name.slice(PREFIX.length), value)
@@ -183,7 +183,7 @@ function read(variables: EnvironmentVariables): { settings: Settings; faults: st
   const right = [...given].filter(([name]) => name in Environment.shape && !wrong.has(name))
   const environment = parsed.success ? parsed.data : Environment.parse(Object.fromEntries(right))
   const settings = resolve(environment, new Set([...given.keys()].map((name) => PREFIX + name)), faults)
-  faults.push(...impossibleSums(settings))
+  faults.push(...impossibleSums(settings, portsMove))
   return { settings, faults: [...new Set(faults)] }
 }
 
@@ -229,12 +229,13 @@ function routerOptions(env: Readonly<Record<string, unknown>>): ResolvedRouterOp
   }
 }
 
-function impossibleSums({ router, ...settings }: Settings): string[] {
+function impossibleSums({ router, given, ...settings }: Settings, portsMove: boolean): string[] {
   const atMost = (field: RouterField, limit: RouterField) =>
     router[field] > router[limit]
       ? [fault(routerName(field), router[field], `at most ${PREFIX}${routerName(limit)} (${router[limit]})`)]
       : []
-  const samePort = settings.port !== 0 && settings.port === settings.opsPort
+  const stay = !portsMove || (given.has(`${PREFIX}PORT`) && given.has(`${PREFIX}OPS_PORT`))
+  const samePort = stay && settings.port !== 0 && settings.port === settings.opsPort
   return [
     ...atMost('maxPools', 'maxConnections'),
     ...atMost('maxConnectionsPerTenant', 'maxConnections'),

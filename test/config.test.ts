@@ -87,6 +87,12 @@ describe('settings', () => {
     expect(faultsOf(variables)).toEqual([expect.stringMatching(fault)])
   })
 
+  it('leave a default port that is in the way to a caller who moves it, and no other', () => {
+    const read = (given: Record<string, string>) => readServiceSettings({ ...REQUIRED, ...given }, true)
+    expect(read({ TENANTRY_PORT: '3001' })).toMatchObject({ port: 3001, opsPort: 3001 })
+    expect(faultsOf({ TENANTRY_PORT: '3001', TENANTRY_OPS_PORT: '3001' }, read)).toHaveLength(1)
+  })
+
   it('lower a default that a smaller limit makes impossible', () => {
     const { router } = readSettings({ TENANTRY_MAX_CONNECTIONS: '4', TENANTRY_MAX_OPENING: '2' })
     expect(router).toMatchObject({ maxPools: 4, maxConnectionsPerTenant: 4, maxOpeningPerServer: 2 })

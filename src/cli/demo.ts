@@ -1,4 +1,3 @@
-import { createServer } from 'node:net'
 import { relative } from 'node:path'
 import type { Command } from 'commander'
 import { effectiveLines, readServiceSettings, type ServiceSettings } from '../config.ts'
@@ -41,7 +40,7 @@ type Files = InstanceType<typeof import('../demo/demo-files.ts').DemoFiles>
 
 /** The registry and the keys are the demo's own; everything else may be set. */
 function settingsOf(cli: CommandLine, files: Files): ServiceSettings {
-  return readServiceSettings({
+  const variables = {
     TENANTRY_LOG_LEVEL: 'warn',
     ...cli.variables,
     TENANTRY_REGISTRY_URL: `file:${files.registry}`,
@@ -50,7 +49,8 @@ function settingsOf(cli: CommandLine, files: Files): ServiceSettings {
     TENANTRY_MASTER_KEY_FILE: files.masterKey,
     TENANTRY_ADMIN_KEY: undefined,
     TENANTRY_ADMIN_KEY_FILE: files.adminKey,
-  })
+  }
+  return readServiceSettings(variables, true)
 }
 
 const ATTEMPTS = 20
@@ -61,12 +61,11 @@ async function startOnFreePorts(
 ): Promise<{ service: Service; settings: ServiceSettings }> {
   const { startService } = await import('../server.ts')
   const { openLog } = await import('../telemetry/log.ts')
+  const { choosePorts } = await import('../demo/choose-ports.ts')
   const log = openLog(given.logLevel, process.stderr)
   let settings = given
   for (let attempt = 1; ; attempt += 1) {
-    const port = await choosePort('TENANTRY_PORT', settings.port, settings.host, settings)
-    const opsPort = await choosePort('TENANTRY_OPS_PORT', settings.opsPort, settings.opsHost, settings, port)
-    settings = { ...settings, port, opsPort }
+    settings = { ...settings, ...(await choosePorts(settings)) }
     try {
       return { service: await startService(settings, { log }), settings }
     } catch (error) {
@@ -76,28 +75,6 @@ async function startOnFreePorts(
       if (!isTaken || !mayMove || attempt === ATTEMPTS) throw error
     }
   }
-}
-
-async function choosePort(
-  name: string,
-  first: number,
-  host: string,
-  { given }: ServiceSettings,
-  other?: number,
-): Promise<number> {
-  if (given.has(name)) return first
-  for (let port = first; port < 65_535; port += 1) {
-    if (port !== other && (await isFree(port, host))) return port
-  }
-  return 0
-}
-
-function isFree(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer()
-    probe.once('error', () => resolve(false))
-    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(true)))
-  })
 }
 
 /** For the verbs of the command line: `--env-file .tenantry/demo.env`. */

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { generateMasterKey } from '../registry/master-keys.ts'
@@ -23,8 +33,8 @@ export class DemoFiles {
   readonly postgres: string
   readonly masterKey: string
   readonly adminKey: string
-  readonly #cluster: string
-  #keysAreNew = false
+  /** Tells which cluster and which keys the registry was written with. */
+  readonly #origin: string
 
   constructor(folder: string) {
     this.folder = resolve(folder)
@@ -35,17 +45,15 @@ export class DemoFiles {
     this.postgres = join(this.folder, 'postgres')
     this.masterKey = join(this.folder, 'master.key')
     this.adminKey = join(this.folder, 'admin.key')
-    this.#cluster = join(this.folder, 'cluster')
+    this.#origin = join(this.folder, 'cluster')
   }
 
-  /** Makes the folder and the keys that are not there. */
+  /** Makes the folder and the keys that are not there. Safe beside another demo that starts in the same folder. */
   prepare(): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 })
     chmodSync(this.folder, 0o700)
     for (const path of [this.masterKey, this.adminKey]) {
-      if (existsSync(path)) continue
-      this.write(path, `${generateMasterKey().reveal()}\n`)
-      this.#keysAreNew = true
+      if (!existsSync(path)) this.#writeNew(path, `${generateMasterKey().reveal()}\n`)
     }
   }
 
@@ -55,12 +63,23 @@ export class DemoFiles {
    * @returns a remark for the user where that was so.
    */
   forgetOthers(systemIdentifier: string): string | undefined {
-    const isOurs = existsSync(this.#cluster) && readFileSync(this.#cluster, 'utf8') === systemIdentifier
-    const isUseless = existsSync(this.registry) && (!isOurs || this.#keysAreNew)
+    const origin = `${systemIdentifier}\n${this.#keysFingerprint()}`
+    const before = existsSync(this.#origin) ? readFileSync(this.#origin, 'utf8') : ''
+    if (before === origin) return undefined
+    const isUseless = existsSync(this.registry)
     if (isUseless) renameSync(this.registry, `${this.registry}.${Date.now()}.lost`)
-    if (!isOurs) this.write(this.#cluster, systemIdentifier)
-    const why = isOurs ? 'the keys' : 'the data of Postgres'
-    return isUseless ? `${why} of the last run are gone: beginning anew, the old registry is kept` : undefined
+    this.write(this.#origin, origin)
+    const what = before.startsWith(`${systemIdentifier}\n`) ? 'the keys' : 'the data of Postgres'
+    return isUseless
+      ? `${what} of the last run are gone: beginning anew, the old registry is kept`
+      : undefined
+  }
+
+  /** On disk, not in memory: a start that fails after it made keys must not hide that they are new. */
+  #keysFingerprint(): string {
+    const digest = createHash('sha256')
+    for (const path of [this.masterKey, this.adminKey]) digest.update(readFileSync(path))
+    return digest.digest('hex')
   }
 
   /** Undefined where it is lost or damaged. */
@@ -81,5 +100,18 @@ export class DemoFiles {
     const half = `${path}.${process.pid}.half`
     writeFileSync(half, text, { mode: 0o600 })
     renameSync(half, path)
+  }
+
+  /** As `write`; what another process wrote first stays. */
+  #writeNew(path: string, text: string): void {
+    const half = `${path}.${process.pid}.half`
+    writeFileSync(half, text, { mode: 0o600 })
+    try {
+      linkSync(half, path)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    } finally {
+      rmSync(half)
+    }
   }
 }

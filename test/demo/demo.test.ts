@@ -200,6 +200,22 @@ describe('the demo', () => {
   )
 
   it(
+    'leaves a tenant suspended that its owner suspended',
+    async () => {
+      const verb = (name: string) =>
+        new DemoProcess(folder, ['tenant', name, 'acme', '--env-file', '.tenantry/demo.env'])
+      expect(await verb('suspend').end()).toBe(0)
+      demo = new DemoProcess(folder)
+      const card = await demo.ready()
+      expect((await rowsOf(card.url, card.serviceKey, 'acme')).status).toBe(403)
+      expect((await rowsOf(card.url, card.serviceKey, 'globex')).status).toBe(200)
+      expect(await verb('resume').end()).toBe(0)
+      expect(await demo.end('SIGTERM')).toBe(0)
+    },
+    SLOW_MS,
+  )
+
+  it(
     'moves to another port where the last one of Postgres is in use',
     async () => {
       const last = await postgres()
@@ -216,7 +232,7 @@ describe('the demo', () => {
 
   it.each([
     ['the data of Postgres is', async () => rmSync(await stoppedFolder(), { recursive: true })],
-    ['the keys are', async () => rmSync(join(folder, '.tenantry/master.key'))],
+    ['the keys are', loseKey],
   ])(
     'begins anew where %s lost, and says so',
     async (_, lose) => {
@@ -230,6 +246,13 @@ describe('the demo', () => {
     SLOW_MS,
   )
 })
+
+/** The start that finds no key makes one, and fails before it is used. */
+async function loseKey(): Promise<void> {
+  rmSync(join(folder, '.tenantry/master.key'))
+  const failing = new DemoProcess(folder, ['demo'], { TENANTRY_PORT: 'none' })
+  expect(await failing.end()).toBe(2)
+}
 
 async function stoppedFolder(): Promise<string> {
   const server = await postgres()

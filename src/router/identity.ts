@@ -2,12 +2,20 @@ import type { Connection, StatementResult } from '../connection/connection.ts'
 import { IdentityMismatchError, IdentityUnknownError, TenantryError } from '../errors.ts'
 import type { Identity, TenantRecord } from '../tenant/tenant-record.ts'
 
-const STAMP = 'select tenant_id, generation::text, incarnation::text, state from tenantry.stamp'
+/*
+ * The first statements of every session run in it before its first user's, and under a search_path that the
+ * role may have set for itself (`ALTER ROLE … SET search_path = public, pg_catalog`). So every name in them says
+ * its schema, operators and types too: an unqualified one is code of whoever used the database last.
+ */
+
+const STAMP =
+  'select tenant_id, generation::pg_catalog.text, incarnation::pg_catalog.text, state from tenantry.stamp'
 
 /** One row: what a database is, whatever it is called. `%s` is the system identifier, which some servers refuse. */
 const DATABASE = `
   select %s as system_identifier,
-         pg_catalog.host(pg_catalog.inet_server_addr()) || ':' || pg_catalog.inet_server_port() as server_address,
+         pg_catalog.host(pg_catalog.inet_server_addr()) operator(pg_catalog.||) ':'::pg_catalog.text
+           operator(pg_catalog.||) pg_catalog.inet_server_port()::pg_catalog.text as server_address,
          d.oid::pg_catalog.text as database_oid,
          d.datname as database_name
     from pg_catalog.pg_database d

@@ -73,6 +73,15 @@ describe('GET /v1/pools/events', () => {
     expect((await http.follow('/v1/pools/events', viewer)).status).toBe(200)
   })
 
+  it('takes no place for HEAD', async () => {
+    const heads = [1, 2, 3].map(() => http.operate('/v1/pools/events', { key: viewer, method: 'HEAD' }))
+    for (const { status, headers } of await Promise.all(heads))
+      expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+    const response = await http.follow('/v1/pools/events', viewer)
+    expect(response.status).toBe(200)
+    await response.body?.cancel()
+  })
+
   it('ends the stream of a client that does not read', async () => {
     const response = await http.follow('/v1/pools/events', viewer)
     for (let n = 0; n < 4; n++) {

@@ -7,5 +7,7 @@ export const poolsSnapshot = (router: Pick<TenantRouter, 'stats'>) => (c: Contex
 export const poolEvents = (streams: PoolEventStreams) => (c: Context) => {
   c.header('content-type', 'text/event-stream')
   c.header('cache-control', 'no-store')
+  // Answered as GET is, with the body dropped: a stream that nobody reads or cancels would keep its place for good.
+  if (c.req.method === 'HEAD') return c.body(null)
   return c.body(streams.open())
 }

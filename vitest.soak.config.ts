@@ -1,7 +1,15 @@
-import { mergeConfig } from 'vitest/config'
+import { defineConfig } from 'vitest/config'
 import base from './vitest.config.ts'
 
 /** Long and large runs, for `npm run soak`: the same promises, with the numbers of the design. */
-export default mergeConfig(base, {
-  test: { include: ['test/**/*.soak.ts'], maxWorkers: 1, testTimeout: 1_800_000, hookTimeout: 600_000 },
+export default defineConfig({
+  ...base,
+  // Not by mergeConfig, which would add to `include` and run all other tests too.
+  test: {
+    ...base.test,
+    include: ['test/**/*.soak.ts'],
+    maxWorkers: 1,
+    testTimeout: 1_800_000,
+    hookTimeout: 600_000,
+  },
 })

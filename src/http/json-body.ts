@@ -3,6 +3,8 @@ import type { z } from 'zod'
 import { CancelledError, InvalidRequestError } from '../errors.ts'
 
 const MAX_FAULTS = 10
+/** Names that nobody knows are told with their fault, and the sender chose their length. */
+const MAX_DETAIL_LENGTH = 500
 
 /**
  * The request's body, checked; no body is `{}`. No content type is asked for: clients that send none mean JSON.
@@ -45,5 +47,8 @@ export function checked<S extends z.ZodType>(value: unknown, schema: S): z.outpu
   const faults = result.error.issues.slice(0, MAX_FAULTS).map(({ path, message }) => {
     return path.length === 0 ? message : `${path.join('.')}: ${message}`
   })
-  throw new InvalidRequestError(faults.join('; '))
+  const detail = faults.join('; ')
+  throw new InvalidRequestError(
+    detail.length > MAX_DETAIL_LENGTH ? `${detail.slice(0, MAX_DETAIL_LENGTH)}…` : detail,
+  )
 }

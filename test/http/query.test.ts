@@ -95,6 +95,14 @@ describe('200', () => {
 })
 
 describe('400', () => {
+  it('tells a name that nobody knows, and of a long one its beginning', async () => {
+    const short = await asAcme({ sql: 'select 1', sqll: 1 })
+    expect([short.status, short.json.detail]).toEqual([400, expect.stringContaining('sqll')])
+    const long = await asAcme({ sql: 'select 1', ['x'.repeat(50_000)]: 1 })
+    expect(long.status).toBe(400)
+    expect(long.text.length).toBeLessThan(1_000)
+  })
+
   it.each([
     ['no JSON', '{"sql": ', 'invalid_request'],
     ['no body', '', 'invalid_request'],

@@ -2,6 +2,8 @@ import { Gauge, type Registry } from 'prom-client'
 import type { PoolStats } from '../router/stats.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
 
+/** No tenant can have this name: an underscore is in none. */
+const OTHERS = '_other'
 /** As the router counts them; together they are the permits out. */
 const STATES = ['opening', 'idle', 'leased', 'cleaning', 'closing', 'quarantined'] as const
 
@@ -33,7 +35,7 @@ export function poolGauges(
   const waiting = gauge('pool_waiting_requests', 'Requests that wait for a connection.')
   const ofTenant = gauge(
     'tenant_connections',
-    'Connections of the tenants that have the most; of all others together under "other".',
+    'Connections of the tenants that have the most; of all others together under "_other".',
     'tenant',
   )
   return () => {
@@ -58,7 +60,7 @@ function topConnections(pools: readonly PoolStats[], top: number): [string, numb
     .filter(([, count]) => count > 0)
     .sort(([, a], [, b]) => b - a)
   const rest = counted.slice(top).reduce((sum, [, count]) => sum + count, 0)
-  return rest > 0 ? [...counted.slice(0, top), ['other', rest]] : counted
+  return rest > 0 ? [...counted.slice(0, top), [OTHERS, rest]] : counted
 }
 
 function openIn(pool: PoolStats): number {

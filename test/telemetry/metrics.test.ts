@@ -4,7 +4,7 @@ import { type HttpWorld, startHttpWorld } from '../http/http-world.ts'
 let http: HttpWorld
 let serviceKey: string
 beforeAll(async () => {
-  http = await startHttpWorld(['acme', 'globex', 'initech'], {
+  http = await startHttpWorld(['acme', 'globex', 'initech', 'other'], {
     topTenants: 1,
     world: { acquireTimeoutMs: 200 },
   })
@@ -49,7 +49,7 @@ describe('metrics', () => {
     await http.ask('/v1/canary-path/../../x')
     const names = [...(await series()).keys()]
     expect(names.filter((name) => name.startsWith('tenantry_tenant_connections'))).toHaveLength(2)
-    expect(names).toContain('tenantry_tenant_connections{tenant="other"}')
+    expect(names).toContain('tenantry_tenant_connections{tenant="_other"}')
     expect(names.join()).not.toContain('canary')
   })
 
@@ -78,5 +78,14 @@ describe('metrics', () => {
     const now = await series()
     expect(now.get('tenantry_pool_timeouts_total{scope="tenant"}')).toBe(1)
     expect(now.get('tenantry_pool_refusals_total{code="acquire_timeout"}')).toBe(1)
+  })
+
+  it('tell a tenant of the name other from all others', async () => {
+    using _one = await http.world.lease('other')
+    using _two = await http.world.lease('other')
+    await query('globex')
+    const now = await series()
+    expect(now.get('tenantry_tenant_connections{tenant="other"}')).toBe(2)
+    expect(now.get('tenantry_tenant_connections{tenant="_other"}')).toBeGreaterThan(0)
   })
 })

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Connection, ConnectionTarget } from '../connection/connection.ts'
 import { openConnection } from '../connection/open.ts'
-import { InternalError, SqlError } from '../errors.ts'
+import { InternalError, PreconditionFailedError, SqlError } from '../errors.ts'
 import { quoteName } from './sql-name.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -61,12 +61,16 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Runs a text of several statements, which may neither begin nor end a transaction. */
+  /**
+   * Runs a text of several statements, which may neither begin nor end a transaction.
+   * @throws {PreconditionFailedError} where it did: what it committed is there.
+   */
   async script(text: string): Promise<void> {
     const before = this.connection.transaction
     await this.connection.run({ text, multiple: true, prepare: false })
-    if (this.connection.transaction !== before)
-      throw new InternalError('the text began or ended a transaction')
+    if (this.connection.transaction !== before) {
+      throw new PreconditionFailedError('The text began or ended a transaction, which it may not.')
+    }
   }
 
   async asRole<T>(role: string, work: () => Promise<T>): Promise<T> {

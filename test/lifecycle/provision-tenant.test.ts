@@ -98,7 +98,7 @@ describe('provisioning', () => {
     expect((await ground.tenant('acme')).status).toBe('active')
   })
 
-  it('refuses another schema text for a tenant that is half made', async () => {
+  it('refuses to leave the schema out for a tenant that was begun with one', async () => {
     await using ground = await LifecycleGround.withServer(18)
     const begun = provisionTenant(endingAfter(ground.parts, 'roles'), { id: 'acme', schema: SCHEMA }, 'test')
     await expect(begun).rejects.toThrow('ends here')
@@ -107,9 +107,42 @@ describe('provisioning', () => {
     })
   })
 
+  it('takes a corrected schema text where the first one failed', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const wrong = `${SCHEMA} create table broken (name nonsense)`
+    const begun = provisionTenant(ground.parts, { id: 'acme', schema: wrong }, 'test')
+    await expect(begun).rejects.toMatchObject({ code: 'precondition_failed' })
+    const { tenant } = await provisionTenant(ground.parts, { id: 'acme', schema: SCHEMA }, 'test')
+    expect(tenant.status).toBe('active')
+    const client = await ground.connect('acme')
+    expect((await client.query('select name from projects')).rows).toEqual([{ name: 'one' }])
+    await client.end()
+  })
+
+  it('runs no second schema text after one that ran, and goes on with that one', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const ended = endingAfter(ground.parts, 'schema')
+    await expect(provisionTenant(ended, { id: 'acme', schema: SCHEMA }, 'test')).rejects.toThrow('ends here')
+    const other = { id: 'acme', schema: 'create table others (name text)' }
+    await expect(provisionTenant(ground.parts, other, 'test')).rejects.toThrow(/has run already/)
+    const { tenant } = await provisionTenant(ground.parts, { id: 'acme', schema: SCHEMA }, 'test')
+    expect(tenant.status).toBe('active')
+  })
+
+  it.each([
+    'BEGIN; create table projects (name text); COMMIT;',
+    'select 1; /* ; */ prepare transaction $$x$$',
+  ])('makes nothing for a schema that begins or ends a transaction: %s', async (schema) => {
+    await using ground = await LifecycleGround.withServer(18)
+    await expect(provisionTenant(ground.parts, { id: 'acme', schema }, 'test')).rejects.toMatchObject({
+      code: 'invalid_request',
+      publicDetail: expect.stringMatching(/begun and ended for you/),
+    })
+    expect(await ground.registry.find('tenant', 'acme')).toBeUndefined()
+  })
+
   it.each([
     ['a mistake', 'create table projects (name nonsense)', /42704/],
-    ['a commit', 'create table projects (name text); commit;', /transaction/],
     ['a way to another role', 'create table projects (name text); reset role', /changes the role/],
   ])(
     'refuses a schema with %s, keeps the tenant out of use and can be called again',

@@ -17,7 +17,7 @@ import { type Proof, proveLogin } from './prove-login.ts'
 import type { Provisioning } from './provisioning.ts'
 import { type Reserved, reserve } from './reserve.ts'
 import { createRoles } from './roles.ts'
-import { applySchema } from './schema.ts'
+import { applySchema, refuseTransactionsIn } from './schema.ts'
 
 export interface TenantCreated {
   readonly tenant: TenantView
@@ -42,8 +42,9 @@ const STEPS: readonly Step[] = [
 
 /**
  * Makes a tenant: database, roles, grants, stamp, first tables. A saga kept in the registry: called again
- * for a tenant that is half made, it goes on where it stopped; for one that is made, it changes nothing.
- * @throws {InvalidTenantIdError | AlreadyExistsError | PreconditionFailedError | ServerUnavailableError}
+ * for a tenant that is half made, it goes on where it stopped (with another schema text, as long as none has run);
+ * for one that is made, it changes nothing.
+ * @throws {InvalidRequestError | InvalidTenantIdError | AlreadyExistsError | PreconditionFailedError | ServerUnavailableError}
  */
 export async function provisionTenant(
   parts: LifecycleParts,
@@ -51,6 +52,7 @@ export async function provisionTenant(
   actor: string,
 ): Promise<TenantCreated> {
   const wanted = CreateTenant.parse(input)
+  if (wanted.schema !== undefined) refuseTransactionsIn(wanted.schema)
   const reserved = await reserve(parts, wanted, actor)
   if (reserved === 'there') {
     const entry = await parts.registry.find('tenant', wanted.id)

@@ -125,8 +125,10 @@ async function resume(
   const { registry } = parts
   const { record } = tenant
   const operation = await operationOf(registry, record)
-  const plan = Plan.parse(operation.record.data)
-  if (plan.schemaSha256 !== sha256(wanted.schema)) {
+  const begun = Plan.parse(operation.record.data)
+  const plan = { ...begun, schemaSha256: sha256(wanted.schema) }
+  const mayCorrect = wanted.schema !== undefined && !operation.record.stepsDone.includes('schema')
+  if (plan.schemaSha256 !== begun.schemaSha256 && !mayCorrect) {
     throw new PreconditionFailedError(
       `Tenant ${tenant.id} was begun with another schema text. Give the same again to go on.`,
     )
@@ -134,7 +136,7 @@ async function resume(
   const server = await serverFor(registry, record.route.server)
   return {
     tenant: { ...tenant, record: { ...record, status: 'provisioning', statusReason: null } },
-    operation: { ...operation, record: { ...operation.record, state: 'running', error: null } },
+    operation: { ...operation, record: { ...operation.record, data: plan, state: 'running', error: null } },
     provisioning: new Provisioning(parts, adminSealer, {
       tenant: record,
       server,

@@ -1,7 +1,21 @@
 import { z } from 'zod'
-import { PreconditionFailedError } from '../../errors.ts'
+import { InvalidRequestError, PreconditionFailedError } from '../../errors.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
+import { firstWords } from './first-words.ts'
 import type { Provisioning } from './provisioning.ts'
+
+const CONTROL = /^(?:ABORT|BEGIN|COMMIT|END|START|PREPARE TRANSACTION|ROLLBACK(?! TO$))\b/
+
+/** @throws {InvalidRequestError} for a text that begins or ends a transaction: it runs in one of ours. */
+export function refuseTransactionsIn(schema: string): void {
+  for (const [index, words] of firstWords(schema).entries()) {
+    const word = CONTROL.exec(words)?.[0]
+    if (word === undefined) continue
+    throw new InvalidRequestError(
+      `Statement ${index + 1} of the schema is ${word}: its transaction is begun and ended for you.`,
+    )
+  }
+}
 
 /**
  * The team's first tables, as their owner and in the `public` schema of a database that nobody else has
@@ -19,6 +33,9 @@ export async function applySchema(provisioning: Provisioning): Promise<void> {
       `select pg_catalog.obj_description('tenantry.stamp'::pg_catalog.regclass, 'pg_class') as found`,
     )
     if (found === mark) return
+    if (found?.startsWith('schema ')) {
+      throw new PreconditionFailedError('Another schema text has run already. Give that one again to go on.')
+    }
     await inside.execute('set local search_path to public')
     await inside.script(schema)
     const { role } = await inside.row(

@@ -12,7 +12,7 @@ export class ChangeFollower {
   readonly #running: Promise<void>
   #heardAt: number | undefined
 
-  /** @param onBatch is called before `heardAt` moves, and must not throw. */
+  /** @param onBatch is called before `heardAt` moves. Neither it nor `onFault` may throw. */
   constructor(registry: Registry, onBatch: (batch: ChangeBatch) => void, onFault: (fault: unknown) => void) {
     this.#registry = registry
     this.#onBatch = onBatch

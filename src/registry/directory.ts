@@ -31,8 +31,9 @@ export interface DirectoryStats {
  * registry is not. Follows the changes from construction until `close()`; the registry stays the caller's.
  *
  * An answer is fresh while no change of it was heard and the registry is not silent. What is not fresh is
- * read again, once for all who ask. If that fails, the older answer is served: for ever if it is a refusal
- * (suspended, deleted, revoked), for `staleMaxMs` otherwise. Absence is never served without a fresh answer.
+ * read again, once for all who ask; who asks after a change was heard waits for a read begun after it. If that
+ * fails, the older answer is served: for ever if it is a refusal (suspended, deleted, revoked), for
+ * `staleMaxMs` otherwise. Absence is never served without a fresh answer.
  */
 export class Directory implements AsyncDisposable {
   readonly #registry: Registry
@@ -60,8 +61,14 @@ export class Directory implements AsyncDisposable {
     this.#registry = registry
     this.#options = DirectoryOptions.parse(options)
     this.#cache = new RecordCache(this.#options.maxRecords, this.#options.maxAbsences)
-    this.#onFault = onFault
-    this.#follower = new ChangeFollower(registry, (batch) => this.#hear(batch), onFault)
+    this.#onFault = (fault) => {
+      try {
+        onFault(fault)
+      } catch {
+        // There is nobody left to tell, and the changes must be followed all the same.
+      }
+    }
+    this.#follower = new ChangeFollower(registry, (batch) => this.#hear(batch), this.#onFault)
   }
 
   /** @throws {RegistryUnavailableError} when it must be asked and cannot be. {CancelledError} on abort. */
@@ -91,7 +98,7 @@ export class Directory implements AsyncDisposable {
 
   /** The caller made this change itself: the next lookup reads, without waiting to hear of it. */
   invalidate(change: Change): void {
-    this.#cache.announce(keyOf(change.kind, change.id), change, this.#heardAt)
+    this.#announce(change)
   }
 
   /** Called after each change that is heard, when lookups already know of it. Lasts until disposed. */
@@ -125,7 +132,7 @@ export class Directory implements AsyncDisposable {
 
   async #lookup<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
     refuseAborted(signal)
-    if (this.#isClosed) throw new RegistryUnavailableError('the directory is closed')
+    this.#refuseClosed()
     const key = keyOf(kind, id)
     const held = this.#cache.get(key)
     if (held === undefined || !this.#isFresh(held)) {
@@ -133,6 +140,10 @@ export class Directory implements AsyncDisposable {
     }
     this.#counters.hits++
     return held.entry as Entry<K> | undefined // as above
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw new RegistryUnavailableError('the directory is closed')
   }
 
   /** A fresh answer, or an older one that may be served. */
@@ -165,6 +176,8 @@ export class Directory implements AsyncDisposable {
   }
 
   async #read(kind: Kind, id: string, key: string): Promise<Entry | undefined> {
+    // Asked again: it may have waited for the read before it.
+    this.#refuseClosed()
     const pending = this.#cache.begin(key)
     const stop = new AbortController()
     this.#reads.add(stop)
@@ -236,14 +249,21 @@ export class Directory implements AsyncDisposable {
   #hear(batch: ChangeBatch): void {
     this.#isDown = false
     if (batch.type === 'reset') {
+      this.#flights.overtakeAll()
       this.#cache.announceAll(this.#heardAt)
       this.#tell('reset')
       return
     }
     for (const change of batch.changes) {
-      this.#cache.announce(keyOf(change.kind, change.id), change, this.#heardAt)
+      this.#announce(change)
       this.#tell({ kind: change.kind, id: change.id })
     }
+  }
+
+  #announce(change: Change): void {
+    const key = keyOf(change.kind, change.id)
+    this.#flights.overtake(key)
+    this.#cache.announce(key, change, this.#heardAt)
   }
 
   #tell(change: DirectoryChange): void {

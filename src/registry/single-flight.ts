@@ -32,8 +32,8 @@ export class SingleFlight<T> {
     const flying = this.#flights.get(key)
     if (flying === undefined) return this.#start(key, work)
     if (!flying.isOvertaken) return flying.result
-    const next = () => this.run(key, work)
-    return flying.result.then(next, next)
+    const again = () => this.run(key, work)
+    return flying.result.then(again, again)
   }
 
   #start(key: string, work: () => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import type { ServiceSettings } from './config.ts'
 import { PoolEventStreams } from './http/admin/pool-event-streams.ts'
 import { Health } from './http/health.ts'
 import { Listener } from './http/listener.ts'
+import { Mutations } from './http/mutations.ts'
 import { operatorApp } from './http/operator-app.ts'
 import { tenantApp } from './http/tenant-app.ts'
 import type { LifecycleParts } from './lifecycle/parts.ts'
@@ -96,6 +97,7 @@ class Core {
   readonly settings: ServiceSettings
   readonly log: Log
   readonly events: PoolEventStreams
+  readonly mutations = new Mutations()
   readonly #registry: Registry
   readonly #directory: Directory
   readonly #router: TenantRouter
@@ -148,6 +150,7 @@ class Core {
       metrics: this.#metrics,
       metricsAccess: isLoopback(this.settings.opsHost) ? ('open' as const) : ('viewer' as const),
       events: this.events,
+      mutations: this.mutations,
       maxBodyBytes: OPERATOR_BODY_BYTES,
       requestTimeoutMs: OPERATOR_TIMEOUT_MS,
       health: this.health,
@@ -191,13 +194,14 @@ class RunningService implements Service {
     return this.close()
   }
 
-  /** The operator plane answers until the end: probes and scrapes are about just this. */
+  /** The operator plane reads until the end: probes and scrapes are about just this. It changes nothing any more. */
   async #close(): Promise<void> {
-    const { health, events, settings, log } = this.#core
+    const { health, events, mutations, settings, log } = this.#core
     health.drain()
-    log.info({ drainTimeoutMs: settings.drainTimeoutMs }, 'draining')
+    const { drainTimeoutMs } = settings
+    log.info({ drainTimeoutMs }, 'draining')
     events.close()
-    await this.#tenant.stop(settings.drainTimeoutMs)
+    await Promise.all([this.#tenant.stop(drainTimeoutMs), mutations.drain(drainTimeoutMs)])
     await this.#core.close()
     await this.#operator.stop(OPERATOR_DRAIN_MS)
     log.info({}, 'service stopped')

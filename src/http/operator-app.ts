@@ -22,10 +22,12 @@ import {
 import { answerErrors } from './answer-errors.ts'
 import type { Health } from './health.ts'
 import { bodyCap } from './middleware/body-cap.ts'
+import { countedMutations } from './middleware/counted-mutations.ts'
 import { draining } from './middleware/draining.ts'
 import { observed, type RequestObserver } from './middleware/observed.ts'
 import { requestSignal } from './middleware/request-signal.ts'
 import { requiredRole } from './middleware/required-role.ts'
+import type { Mutations } from './mutations.ts'
 import type { OperatorEnv } from './request-context.ts'
 
 export interface OperatorAppDeps {
@@ -36,6 +38,7 @@ export interface OperatorAppDeps {
   /** `open` is for a plane that only this machine can reach. */
   readonly metricsAccess: Extract<Access, 'open' | 'viewer'>
   readonly events: PoolEventStreams
+  readonly mutations: Mutations
   readonly maxBodyBytes: number
   /** Milliseconds for a whole request: provisioning takes its time. */
   readonly requestTimeoutMs: number
@@ -52,6 +55,7 @@ export function operatorApp(deps: OperatorAppDeps): Hono<OperatorEnv> {
     observed('operator', deps.observer, deps.log),
     draining(deps.health),
     requestSignal(deps.requestTimeoutMs),
+    countedMutations(deps.mutations),
   )
   const access = { ...OPERATOR_ROUTES, 'GET /metrics': deps.metricsAccess }
   for (const [route, handler] of Object.entries(handlersOf(deps))) {

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import { PoolEventStreams } from '../../src/http/admin/pool-event-streams.ts'
 import { Health } from '../../src/http/health.ts'
+import { Mutations } from '../../src/http/mutations.ts'
 import { type OperatorAppDeps, operatorApp } from '../../src/http/operator-app.ts'
 import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
 import { type TenantAppDeps, tenantApp } from '../../src/http/tenant-app.ts'
@@ -100,6 +101,7 @@ export class HttpWorld implements AsyncDisposable {
       metrics: this.metrics,
       metricsAccess: 'viewer',
       events: this.events,
+      mutations: new Mutations(),
       maxBodyBytes: 100_000,
       requestTimeoutMs: 15_000,
       ...options.operatorApp,

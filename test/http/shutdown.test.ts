@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
+import { Mutations } from '../../src/http/mutations.ts'
 import { answerOf, startServiceWorld } from './service-world.ts'
 
 describe('close()', () => {
@@ -36,6 +38,39 @@ describe('close()', () => {
     expect(performance.now() - startedAt).toBeLessThan(4_000)
     await expect(slow).rejects.toThrow('socket hang up')
     await vi.waitFor(async () => expect(await world.server.sessionsOf(database)).toBe(0))
+  })
+
+  it('lets a change under way end on a registry that is still there, and begins no other', async () => {
+    await using world = await startServiceWorld()
+    await world.tenant('acme')
+    const path = '/v1/tenants/acme/suspend'
+    const text = JSON.stringify({ reason: 'unpaid' })
+    const sent = request(new URL(path, world.service.opsUrl), {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${world.asAdmin().key}`,
+        'content-length': text.length,
+        expect: '100-continue',
+      },
+    })
+    sent.flushHeaders()
+    const answer = answerOf(sent)
+    await once(sent, 'continue')
+    const closed = world.service.close()
+    const late = await world.operate(path, { method: 'POST' })
+    expect([late.status, late.json.code]).toEqual([503, 'router_closed'])
+    sent.end(text)
+    const { status, json } = await answer
+    expect([status, json.tenant?.statusReason]).toEqual([200, 'unpaid'])
+    await closed
+  })
+
+  it('waits for a change no longer than the drain timeout', async () => {
+    const mutations = new Mutations()
+    const never = mutations.run(() => new Promise(() => undefined))
+    await mutations.drain(1)
+    await expect(mutations.run(async () => undefined)).rejects.toMatchObject({ code: 'router_closed' })
+    expect(never).toBeInstanceOf(Promise)
   })
 
   it('ends the streams of events', async () => {

@@ -42,6 +42,27 @@ describe.each([15, 18] as const)('suspending a provisioned tenant on Postgres %i
 })
 
 describe('suspending', () => {
+  it('holds in the registry, and says so, where the server is not on record any more', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    await provisionTenant(ground.parts, { id: 'acme' }, 'test')
+    const revision = (await ground.registry.find('server', 'main'))?.revision ?? 0
+    const main = { kind: 'server' as const, id: 'main' }
+    const audit = {
+      actor: 'test',
+      action: 'remove',
+      target: 'main',
+      at: new Date().toISOString(),
+      detail: {},
+    }
+    await ground.registry.commit({ removes: [main], audit }, [{ ...main, revision }])
+    expect(await suspendTenant(ground.parts, 'acme', {}, 'test')).toMatchObject({
+      fence: 'registry',
+      sessionsEnded: 0,
+      caveat: expect.stringMatching(/server_unknown/),
+      tenant: { status: 'suspended' },
+    })
+  })
+
   it('ends the sessions of a registered tenant in its own database only, and leaves its role as it is', async () => {
     await using ground = await LifecycleGround.start(18)
     const names = [randomName('r'), randomName('r')] as const

@@ -38,8 +38,8 @@ export async function suspendTenant(
   const change = { status: 'suspended' as const, statusReason: reason || null }
   const { record, revision } = await changeTenant(parts.registry, id, audit, () => change)
   const tenant = viewTenant(record, revision)
-  const server = await findServer(parts.registry, record.route.server)
   try {
+    const server = await findServer(parts.registry, record.route.server)
     return { tenant, ...(await fence(parts, record, server)) }
   } catch (error) {
     if (!(error instanceof TenantryError)) throw error

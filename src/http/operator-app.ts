@@ -13,6 +13,7 @@ import { poolEvents, poolsSnapshot } from './admin/pool-routes.ts'
 import { serverAdd, serverList } from './admin/server-routes.ts'
 import {
   tenantAdd,
+  tenantCheck,
   tenantEvict,
   tenantList,
   tenantResume,
@@ -83,6 +84,7 @@ function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<Operat
     'GET /v1/tenants/:id': tenantShow(lifecycle),
     'POST /v1/tenants/:id/suspend': tenantSuspend(lifecycle),
     'POST /v1/tenants/:id/resume': tenantResume(lifecycle),
+    'POST /v1/tenants/:id/check': tenantCheck(lifecycle),
     'POST /v1/tenants/:id/evict': tenantEvict(lifecycle, router),
     'GET /v1/keys': keyList(lifecycle),
     'POST /v1/keys': keyCreate(lifecycle),

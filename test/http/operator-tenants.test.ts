@@ -114,6 +114,27 @@ describe('POST /v1/tenants/:id/suspend and resume', () => {
   })
 })
 
+describe('POST /v1/tenants/:id/check', () => {
+  it('finds a role that is no longer isolated, whose keys may then bring no SQL, and one that is again', async () => {
+    const { key, database } = await world.tenant('hooli')
+    const check = () => world.operate('/v1/tenants/hooli/check', { method: 'POST' })
+    const ask = async () => (await world.ask('/v1/query', { key, body: one })).status
+    await world.server.execute(`alter role "${database}" createdb`)
+    const { status, json, text } = await check()
+    expect([status, json.tenant.isolation.isolated]).toEqual([200, false])
+    expect(json.tenant.isolation.findings).toEqual([expect.stringContaining('CREATEDB')])
+    expect(text).not.toMatch(/ciphertext|wrappedKey/)
+    await vi.waitFor(async () => expect(await ask()).toBe(403))
+    await world.server.execute(`alter role "${database}" nocreatedb`)
+    expect((await check()).json.tenant.isolation.isolated).toBe(true)
+    await vi.waitFor(async () => expect(await ask()).toBe(200))
+  })
+
+  it('answers 404 for a tenant that is not there', async () => {
+    expect((await world.operate('/v1/tenants/nobody/check', { method: 'POST' })).status).toBe(404)
+  })
+})
+
 describe('servers', () => {
   it('are listed with their budget, and added by a login that was tried', async () => {
     const listed = await world.operate('/v1/servers')

@@ -29,6 +29,7 @@ export const OPERATOR_ROUTES = {
   'GET /v1/tenants/:id': 'viewer',
   'POST /v1/tenants/:id/suspend': 'operator',
   'POST /v1/tenants/:id/resume': 'operator',
+  'POST /v1/tenants/:id/check': 'operator',
   'POST /v1/tenants/:id/evict': 'operator',
   'GET /v1/keys': 'operator',
   'POST /v1/keys': 'admin',

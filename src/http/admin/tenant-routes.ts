@@ -4,6 +4,7 @@ import { auditEntry, type LifecycleParts } from '../../lifecycle/parts.ts'
 import { CreateTenant } from '../../lifecycle/provision/create-tenant.ts'
 import { provisionTenant } from '../../lifecycle/provision/provision-tenant.ts'
 import { findTenant } from '../../lifecycle/tenant/change-tenant.ts'
+import { checkTenant } from '../../lifecycle/tenant/check-tenant.ts'
 import { RegisterTenant, registerTenant } from '../../lifecycle/tenant/register-tenant.ts'
 import { resumeTenant } from '../../lifecycle/tenant/resume-tenant.ts'
 import { SuspendTenant, suspendTenant } from '../../lifecycle/tenant/suspend-tenant.ts'
@@ -57,6 +58,11 @@ export const tenantSuspend = (parts: LifecycleParts) => async (c: OfTenant) => {
 export const tenantResume = (parts: LifecycleParts) => async (c: OfTenant) => {
   await jsonBody(c.req, NoBody)
   return c.json({ tenant: await resumeTenant(parts, c.req.param('id'), c.var.actor) })
+}
+
+export const tenantCheck = (parts: LifecycleParts) => async (c: OfTenant) => {
+  await jsonBody(c.req, NoBody)
+  return c.json({ tenant: await checkTenant(parts, c.req.param('id'), c.var.actor) })
 }
 
 /** Ends the tenant's pool in this process; what is leased is finished first. */

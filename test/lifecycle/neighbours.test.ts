@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseDsn } from '../../src/connection/dsn.ts'
 import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
 import { provisionTenant } from '../../src/lifecycle/provision/provision-tenant.ts'
+import { addServer } from '../../src/lifecycle/server/add-server.ts'
 import { checkTenant } from '../../src/lifecycle/tenant/check-tenant.ts'
 import { registerTenant } from '../../src/lifecycle/tenant/register-tenant.ts'
 import type { Commit, Expectation, Registry } from '../../src/registry/registry.ts'
@@ -195,6 +196,17 @@ describe('two at once on one cluster', () => {
     expect((await isolationOf(ground, 'acme'))?.findings).toEqual([
       expect.stringContaining(`may connect to ${name}`),
     ])
+  })
+
+  it('do not undo each other where the server is changed while a tenant is registered there', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const { dsn } = await openDatabase(ground)
+    const register = () => registerTenant(ground.parts, { id: 'globex', route: { dsn } }, 'test')
+    const input = { id: 'main', dsn: ground.admin.dsn, labels: { tier: 'small' } }
+    const { created } = await addServer(interrupted(ground.parts, 'server.add', register), input, 'test')
+    expect(created).toBe(false)
+    expect((await ground.tenant('globex')).route.server).toBe('main')
+    expect((await ground.registry.find('server', 'main'))?.record.labels).toEqual({ tier: 'small' })
   })
 
   it('all get their turn', async () => {

@@ -12,6 +12,7 @@ import { budgetWithin, type Capacity, measureCapacity } from './capacity.ts'
 import { clusterSeen } from './cluster.ts'
 import { addressOfDsn, serverOfDsn } from './server-of-dsn.ts'
 import { allServers, type ServerView, viewServer } from './server-view.ts'
+import { inTurn } from './turn.ts'
 
 export const AddServer = z.strictObject({
   id: ServerId,
@@ -48,29 +49,37 @@ export async function addServer(
 ): Promise<ServerAdded> {
   const wanted = AddServer.parse(input)
   const dsn = parseDsn(wanted.dsn)
-  const before = await sameServer(parts, wanted.id, dsn)
+  await sameServer(parts, wanted.id, dsn)
   await using session = await Session.readOnly(dsn)
   const capacity = await measureCapacity(session)
   if (wanted.provision) await checkAdmin(session, capacity, wanted.headroom)
-  const record: ServerRecord = {
-    id: wanted.id,
-    ...addressOfDsn(dsn, wanted.id, parts.sealer, parts.registry.id),
-    via: 'direct',
-    admin: wanted.provision ? adminOf(parts, wanted.id, dsn) : null,
-    passwordProvider: null,
-    budget: budgetWithin(capacity, { maxConnections: wanted.maxConnections, headroom: wanted.headroom }),
-    labels: wanted.labels,
-    cluster: clusterSeen(await readPin(session.connection), before?.record.cluster),
-    createdAt: before?.record.createdAt ?? now(),
-    updatedAt: now(),
-  }
-  const audit = auditEntry(actor, 'server.add', wanted.id, { provision: wanted.provision })
-  const [revision = 0] = await parts.registry.commit(
-    { puts: [{ kind: 'server', id: wanted.id, record }], audit },
-    [{ kind: 'server', id: wanted.id, revision: before?.revision ?? 0 }],
-  )
   const warnings = wanted.provision ? await openToAll(session) : []
-  return { server: viewServer(record, revision), capacity, created: before === undefined, warnings }
+  const seen = {
+    ...addressOfDsn(dsn, wanted.id, parts.sealer, parts.registry.id),
+    admin: wanted.provision ? adminOf(parts, wanted.id, dsn) : null,
+    budget: budgetWithin(capacity, { maxConnections: wanted.maxConnections, headroom: wanted.headroom }),
+  }
+  const pin = await readPin(session.connection)
+  const audit = auditEntry(actor, 'server.add', wanted.id, { provision: wanted.provision })
+  // Every tenant that is registered there changes the record too.
+  return await inTurn(async () => {
+    const before = await sameServer(parts, wanted.id, dsn)
+    const record: ServerRecord = {
+      id: wanted.id,
+      ...seen,
+      via: 'direct',
+      passwordProvider: null,
+      labels: wanted.labels,
+      cluster: clusterSeen(pin, before?.record.cluster),
+      createdAt: before?.record.createdAt ?? now(),
+      updatedAt: now(),
+    }
+    const [revision = 0] = await parts.registry.commit(
+      { puts: [{ kind: 'server', id: wanted.id, record }], audit },
+      [{ kind: 'server', id: wanted.id, revision: before?.revision ?? 0 }],
+    )
+    return { server: viewServer(record, revision), capacity, created: before === undefined, warnings }
+  })
 }
 
 async function sameServer(

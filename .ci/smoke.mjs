@@ -100,6 +100,7 @@ async function stopWith(signal, demo) {
   await leased(demo)
   process.kill(signal === 'SIGINT' ? -child.pid : child.pid, signal)
   check(`a request under way at ${signal} is answered`, (await slow)?.status === 200)
+  checkKeys(demo)
   const deadline = Date.now() + STOP_MS
   while (family.some(isRunning) && Date.now() < deadline) await delay(50)
   const left = family.filter(isRunning)
@@ -110,6 +111,20 @@ async function stopWith(signal, demo) {
     `ports ${ports.filter(isListening).join()}`,
   )
   end(left)
+}
+
+/** Keys stand in the lines to paste, and nowhere else of what the demo wrote. */
+function checkKeys({ operatorKey, serviceKey, tenants }) {
+  const keys = [operatorKey, serviceKey, ...Object.values(tenants).map(({ key }) => key)]
+  const lines = running.output.split('\n').filter((line) => keys.some((key) => line.includes(key)))
+  check(
+    'the lines to paste hold keys',
+    lines.some((line) => line.startsWith('curl ')),
+  )
+  check(
+    'no other line holds a key',
+    lines.every((line) => line.startsWith('curl ')),
+  )
 }
 
 async function leased({ opsUrl, operatorKey }) {

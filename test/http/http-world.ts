@@ -16,10 +16,9 @@ import { KeyVerifier } from '../../src/resolve/key-verifier.ts'
 import { openLog } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
+import { PARAMETER_CANARY } from '../support/canary.ts'
 import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
-/** Sent as a parameter by tests; wherever it turns up outside of rows, something leaked. */
-export const CANARY = 'canary-parameter-7f3d'
 export const BASE_DOMAIN = 'db.example.test'
 
 export interface Answer {
@@ -50,9 +49,11 @@ export interface HttpWorldOptions {
   readonly now?: () => number
 }
 
-/** The body of a problem, but for what differs with every request. */
-export function withoutRequestId({ json }: Answer): string {
-  return JSON.stringify({ ...json, requestId: undefined })
+/** A problem with its status and headers, but for what differs with every request. */
+export function withoutRequestId({ status, headers, json }: Answer): string {
+  const own = new Set(['x-request-id', 'date'])
+  const told = [...headers].filter(([name]) => !own.has(name))
+  return JSON.stringify([status, told, { ...json, requestId: undefined }])
 }
 
 interface Requestable {
@@ -182,7 +183,7 @@ export class HttpWorld implements AsyncDisposable {
   /** Answers and log lines of this world that hold a canary, the password of a tenant, or the secret of a key. */
   leaks(): string[] {
     const passwords = [...this.world.places.values()].map(({ password }) => password)
-    const secrets = [CANARY, ...passwords, ...this.#keySecrets]
+    const secrets = [PARAMETER_CANARY, ...passwords, ...this.#keySecrets]
     return [...this.#answers, ...this.logLines].filter((text) => secrets.some((one) => text.includes(one)))
   }
 

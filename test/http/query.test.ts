@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Ask, BASE_DOMAIN, CANARY, type HttpWorld, startHttpWorld } from './http-world.ts'
+import { PARAMETER_CANARY as CANARY } from '../support/canary.ts'
+import { type Ask, BASE_DOMAIN, type HttpWorld, startHttpWorld } from './http-world.ts'
 
 const QUERY = '/v1/query'
 let http: HttpWorld

@@ -8,8 +8,8 @@ import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts
 import { type SealBinding, Sealer } from '../../src/registry/sealing.ts'
 import { Secret } from '../../src/secret.ts'
 import type { Sealed } from '../../src/tenant/sealed.ts'
+import { PASSWORD_CANARY as CANARY } from '../support/canary.ts'
 
-const CANARY = 'canary-5f1c-pässword'
 const binding: SealBinding = {
   registry: 'f2b3a1de-0000-4000-8000-000000000001',
   subject: 'acme',

@@ -10,7 +10,7 @@ export interface MetricsSources {
   readonly router: Pick<TenantRouter, 'stats' | 'on'>
   readonly directory: { stalenessSeconds(): number }
   readonly version: string
-  /** Tenants that get series of their own, those with the most connections; the others are `_other`. */
+  /** Tenants that get series of their own, those with the most connections; the others are `other`. */
   readonly topTenants?: number
 }
 

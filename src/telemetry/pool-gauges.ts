@@ -2,8 +2,8 @@ import { Gauge, type Registry } from 'prom-client'
 import type { PoolStats } from '../router/stats.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
 
-/** No tenant can have this name: an underscore is in none. */
-const OTHERS = '_other'
+/** The label of all who have no series of their own. */
+const OTHERS = 'other'
 /** As the router counts them; together they are the permits out. */
 const STATES = ['opening', 'idle', 'leased', 'cleaning', 'closing', 'quarantined'] as const
 
@@ -35,7 +35,7 @@ export function poolGauges(
   const waiting = gauge('pool_waiting_requests', 'Requests that wait for a connection.')
   const ofTenant = gauge(
     'tenant_connections',
-    'Connections of the tenants that have the most; of all others together under "_other".',
+    'Connections of the tenants that have the most; of all others together under "other".',
     'tenant',
   )
   return () => {
@@ -53,14 +53,18 @@ export function poolGauges(
   }
 }
 
-/** Tenants come and go by the thousand; their labels must not. */
-function topConnections(pools: readonly PoolStats[], top: number): [string, number][] {
-  const counted = pools
-    .map((pool): [string, number] => [pool.tenant, openIn(pool)])
-    .filter(([, count]) => count > 0)
-    .sort(([, a], [, b]) => b - a)
-  const rest = counted.slice(top).reduce((sum, [, count]) => sum + count, 0)
-  return rest > 0 ? [...counted.slice(0, top), [OTHERS, rest]] : counted
+/**
+ * Tenants come and go by the thousand; their labels must not. A tenant whose name is that of the rest is
+ * always counted with it.
+ */
+function topConnections(pools: readonly PoolStats[], top: number): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const pool of pools) {
+    if (openIn(pool) > 0) counts.set(pool.tenant, (counts.get(pool.tenant) ?? 0) + openIn(pool))
+  }
+  const named = [...counts].filter(([tenant]) => tenant !== OTHERS).sort(([, a], [, b]) => b - a)
+  const rest = named.slice(top).reduce((sum, [, count]) => sum + count, counts.get(OTHERS) ?? 0)
+  return new Map(rest > 0 ? [...named.slice(0, top), [OTHERS, rest]] : named)
 }
 
 function openIn(pool: PoolStats): number {

@@ -35,7 +35,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     directory,
     {
       open: (record, server, terms) => opener.open(record, server, terms),
-      confirmGone: (pool, pid) => opener.confirmGone(pool, pid),
+      confirmGone: (suspect, signal) => opener.confirmGone(suspect, signal),
     },
     rest,
     async () => {

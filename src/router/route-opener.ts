@@ -1,6 +1,8 @@
+import type { ConnectionTarget } from '../connection/connection.ts'
 import type { DriverConnection } from '../connection/driver-connection.ts'
 import { openConnection } from '../connection/open.ts'
-import { InternalError, ServerUnavailableError } from '../errors.ts'
+import { InternalError, LoginFailedError, ServerUnavailableError } from '../errors.ts'
+import { unlessAborted } from '../registry/abort.ts'
 import { targetOf } from '../registry/route.ts'
 import type { Sealer } from '../registry/sealing.ts'
 import type { ServerRecord } from '../registry/server-record.ts'
@@ -8,13 +10,23 @@ import { within } from '../registry/within.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { proveIdentity } from './identity.ts'
 import type { ResolvedRouterOptions } from './options.ts'
-import type { TenantPool } from './pool/tenant-pool.ts'
+import type { OpenTerms } from './pool/opener.ts'
+import { cancelUntilQuiet } from './pool/quiet.ts'
+import type { Suspect } from './pool/retirement.ts'
 
-/** Gone, or gone now: only sessions of the role itself are looked at, so nobody else's is ended. */
+/**
+ * Gone: no process of that number, or one of another role, which has the number by now. A role that was dropped
+ * under its backend has no name there. A session is ended only by its own role, so nobody else's ever is.
+ */
 const TERMINATE = `
-  select coalesce(bool_and(pg_catalog.pg_terminate_backend(a.pid, 1000)), true) as gone
+  select coalesce(pg_catalog.bool_and(case when a.usename operator(pg_catalog.=) current_user
+           then pg_catalog.pg_terminate_backend(a.pid, 1000) else false end), true) as gone
     from pg_catalog.pg_stat_activity a
-   where a.pid operator(pg_catalog.=) $1::int4 and a.usename operator(pg_catalog.=) current_user`
+   where a.pid operator(pg_catalog.=) $1::pg_catalog.int4
+     and (a.usename is null or a.usename operator(pg_catalog.=) $2::pg_catalog.name)`
+
+/** Postgres: there is no such database, so there is no session in it. */
+const NO_DATABASE = '3D000'
 
 /** Opens connections as a tenant's own role: for its pool, and one beside the budget to end what hangs. */
 export class RouteOpener {
@@ -31,59 +43,82 @@ export class RouteOpener {
   }
 
   /** @throws {ServerUnavailableError | TlsFailedError | LoginFailedError | IdentityMismatchError | IdentityUnknownError | SealingFailedError | CancelledError} */
-  async open(
-    record: TenantRecord,
-    server: ServerRecord,
-    options: { readonly connectTimeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<DriverConnection> {
-    const connection = await this.#connect(record, server, options)
+  async open(record: TenantRecord, server: ServerRecord, terms: OpenTerms): Promise<DriverConnection> {
+    const { connectTimeoutMs, signal } = terms
+    const { statementTimeoutMs, leaseTimeoutMs } = this.#options
+    const settings = {
+      statement_timeout: String(record.limits.statementTimeoutMs ?? statementTimeoutMs),
+      // For a router that is gone: no lease's own deadline is later than the router's, which comes first.
+      idle_in_transaction_session_timeout: String(leaseTimeoutMs + 5_000),
+    }
+    const connection = await openConnection({ ...this.#targetOf(record, server), settings }, terms)
+    const proof = proveIdentity(connection, record)
     try {
-      await within(proveIdentity(connection, record), options.connectTimeoutMs, late(server))
+      await within(unlessAborted(proof, signal), connectTimeoutMs, late(server))
       return connection
     } catch (error) {
-      connection.destroy(error instanceof Error ? error : new InternalError(String(error)))
+      await abandon(connection, proof)
+      if (connection.mayLiveOn) terms.leftBehind(connection)
       throw error
     }
   }
 
-  /** Ends the backend, if it is there still. Resolves whether the server has let go of it. */
-  confirmGone(pool: TenantPool, pid: number): Promise<boolean> {
-    const before = this.#headroom.get(pool.server.id) ?? Promise.resolve()
-    const mine = before.then(() => this.#terminate(pool, pid))
+  /** Ends the backend, if it is there still. Resolves whether the server has let go of it; false once aborted. */
+  confirmGone(suspect: Suspect, signal: AbortSignal): Promise<boolean> {
+    const { id } = suspect.server
+    const before = this.#headroom.get(id) ?? Promise.resolve()
+    const mine = before.then(() => !signal.aborted && this.#isGone(suspect, signal))
     const settled = mine.catch(() => {})
-    this.#headroom.set(pool.server.id, settled)
+    this.#headroom.set(id, settled)
     void settled.then(() => {
-      if (this.#headroom.get(pool.server.id) === settled) this.#headroom.delete(pool.server.id)
+      if (this.#headroom.get(id) === settled) this.#headroom.delete(id)
     })
     return mine
   }
 
-  async #terminate(pool: TenantPool, pid: number): Promise<boolean> {
-    const { connectTimeoutMs } = this.#options
-    const connection = await this.#connect(pool.record, pool.server, { connectTimeoutMs })
+  async #isGone(suspect: Suspect, signal: AbortSignal): Promise<boolean> {
     try {
-      const run = connection.run({ text: TERMINATE, params: [pid], prepare: false })
-      const { rows } = await within(run, connectTimeoutMs, late(pool.server))
+      return await this.#terminate(suspect, signal)
+    } catch (error) {
+      const sqlstate = error instanceof LoginFailedError ? error.sqlstate : undefined
+      if (sqlstate === NO_DATABASE && suspect.record.route.database === suspect.database) return true
+      throw error
+    }
+  }
+
+  async #terminate({ record, server, pid, role }: Suspect, signal: AbortSignal): Promise<boolean> {
+    const { connectTimeoutMs } = this.#options
+    // Nothing that the role has set for itself may change what the statement means.
+    const settings = { search_path: '', statement_timeout: String(connectTimeoutMs) }
+    const target = { ...this.#targetOf(record, server), settings }
+    const connection = await openConnection(target, { connectTimeoutMs, signal })
+    try {
+      const run = connection.run({ text: TERMINATE, params: [pid, role], prepare: false })
+      const { rows } = await within(unlessAborted(run, signal), connectTimeoutMs, late(server))
       return (rows[0] as { gone: boolean }).gone
     } finally {
       connection.destroy(new InternalError('the headroom connection is not needed any more'))
     }
   }
 
-  #connect(
-    record: TenantRecord,
-    server: ServerRecord,
-    options: { readonly connectTimeoutMs: number; readonly signal?: AbortSignal },
-  ): Promise<DriverConnection> {
-    const { statementTimeoutMs, leaseTimeoutMs } = this.#options
-    const target = targetOf(record, server, this.#sealer, this.#registryId)
-    const settings = {
-      statement_timeout: String(record.limits.statementTimeoutMs ?? statementTimeoutMs),
-      // The lease deadline comes first; this is for a router that is gone.
-      idle_in_transaction_session_timeout: String(leaseTimeoutMs + 5_000),
-    }
-    return openConnection({ ...target, settings }, options)
+  #targetOf(record: TenantRecord, server: ServerRecord): ConnectionTarget {
+    return targetOf(record, server, this.#sealer, this.#registryId)
   }
+}
+
+/**
+ * Ends a connection that is not wanted, and waits until its socket has closed. Its statement is cancelled first:
+ * a backend that waits for a lock does not notice at once that its client has gone, and lives beside the budget.
+ */
+async function abandon(connection: DriverConnection, last: Promise<void>): Promise<void> {
+  const quiet = last.catch(() => {})
+  try {
+    await cancelUntilQuiet(connection, quiet)
+    await connection.close()
+  } catch (error) {
+    connection.destroy(error instanceof Error ? error : new InternalError(String(error)))
+  }
+  await connection.closed
 }
 
 function late(server: ServerRecord): () => Error {

@@ -21,6 +21,7 @@ import type { OpenConnection } from './pool/opener.ts'
 import type { ConfirmGone } from './pool/retirement.ts'
 import type { Slot } from './pool/slot.ts'
 import type { TenantPool } from './pool/tenant-pool.ts'
+import { byPresentRoute } from './present-route.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import { createSql } from './sql/sql-facade.ts'
@@ -70,7 +71,8 @@ export class TenantRouter implements AsyncDisposable {
     this.#directory = directory
     const open: OpenConnection = (record, server, terms) =>
       backends.open(record, server, terms).catch((error: unknown) => this.#fenceOn(error, record))
-    this.#scheduler = new Scheduler(this.options, open, backends.confirmGone, this.#events)
+    const confirmGone = byPresentRoute(directory, backends.confirmGone)
+    this.#scheduler = new Scheduler(this.options, open, confirmGone, this.#events)
     const sweepMs = Math.min(Math.max(this.options.poolIdleTimeoutMs / 10, 20), 5_000)
     this.#sweeper = setInterval(() => this.#scheduler.sweep(), sweepMs).unref()
     this.#changes = directory.onChange((change) => {

@@ -13,12 +13,22 @@ import type { TenantPool } from './tenant-pool.ts'
 export type OpenConnection = (
   record: TenantRecord,
   server: ServerRecord,
-  options: { readonly connectTimeoutMs: number; readonly signal: AbortSignal },
+  terms: OpenTerms,
 ) => Promise<DriverConnection>
+
+export interface OpenTerms {
+  readonly connectTimeoutMs: number
+  readonly signal: AbortSignal
+  /** Called before a rejection, with a connection that was destroyed and whose backend may live on. */
+  leftBehind(connection: DriverConnection): void
+}
 
 export interface OpenerListener {
   opened(slot: Slot): void
-  /** @param retryInMs set when the server only lacked a slot: the waiters keep waiting. */
+  /**
+   * The slot has its permit still. Its state is `opening`, or another when a backend was left behind.
+   * @param retryInMs set when the server only lacked a slot: the waiters keep waiting.
+   */
   failed(slot: Slot, error: Error, retryInMs: number | undefined): void
 }
 
@@ -80,6 +90,10 @@ export class Opener {
       const connection = await this.#open(pool.record, pool.server, {
         connectTimeoutMs: this.#options.connectTimeoutMs,
         signal: this.#abort.signal,
+        leftBehind: (connection) => {
+          slot.opened(connection, Number.POSITIVE_INFINITY)
+          slot.state = 'closing'
+        },
       })
       const now = performance.now()
       slot.opened(connection, now + this.#options.maxConnectionLifetimeMs * (0.9 + Math.random() * 0.2))

@@ -1,32 +1,50 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connection } from '../../connection/connection.ts'
-import { InternalError } from '../../errors.ts'
+import { InternalError, TenantryError } from '../../errors.ts'
+import type { ServerRecord } from '../../registry/server-record.ts'
 import { within } from '../../registry/within.ts'
+import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { CloseReason, EventHub } from '../events.ts'
+import { cancelUntilQuiet } from './quiet.ts'
 import type { Slot } from './slot.ts'
-import type { TenantPool } from './tenant-pool.ts'
 
-/** Whether the server has let go of the backend; false or an error: ask again later. */
-export type ConfirmGone = (pool: TenantPool, pid: number) => Promise<boolean>
+/** A backend whose socket is gone and which may live on. */
+export interface Suspect {
+  readonly pid: number
+  /** What it was opened as and in. */
+  readonly role: string
+  readonly database: string
+  readonly server: ServerRecord
+  /** By whose route to log in and look: the record it was opened by, or a newer one of the same server. */
+  readonly record: TenantRecord
+}
 
-/** A cancelled statement has this long to end, before its connection is destroyed. */
-const CANCEL_MS = 500
-const CANCEL_AGAIN_MS = 50
+/** Whether the server has let go of the backend; false or an error: ask again later. Does nothing once aborted. */
+export type ConfirmGone = (suspect: Suspect, signal: AbortSignal) => Promise<boolean>
+
 /** What the last user left has this long to be cleaned. */
 const CLEAN_MS = 2_000
 const EVIDENCE_FIRST_MS = 100
 const EVIDENCE_MAX_MS = 1_000
+/**
+ * Where nobody is let in to look (suspended, deleted, another password), no evidence ever comes, and a permit
+ * kept for ever would be lost to every other tenant. Postgres itself ends a backend whose client has gone within
+ * `client_connection_check_interval`, 500 ms (startup-settings.ts), unless its session has switched that off;
+ * then, in this one case, the server may have one connection more than the budget says.
+ */
+const REFUSED_MAX_MS = 60_000
+/** Of errors that say: this login leads nowhere, however often it is tried. */
+const REFUSALS: ReadonlySet<string> = new Set(['login_failed', 'sealing_failed', 'unsupported'])
 
 /**
  * How connections leave: cleaned for the next user, closed, or destroyed. A connection destroyed under a
- * statement keeps its permit, as `quarantined`, until its server is seen to have let go of the backend.
+ * statement keeps its permit, as `quarantined`, until its server is seen to have let go of the backend, or
+ * for a time where nobody is let in to see it.
  */
 export class Retirement {
   readonly #confirmGone: ConfirmGone
   readonly #events: EventHub
   readonly #onGone: (slot: Slot) => void
-  readonly #waits = new Map<Slot, { timer: NodeJS.Timeout | undefined }>()
-  #isAbandoned = false
+  readonly #waits = new Map<Slot, { readonly since: number; timer: NodeJS.Timeout | undefined }>()
+  readonly #abandoned = new AbortController()
 
   constructor(confirmGone: ConfirmGone, events: EventHub, onGone: (slot: Slot) => void) {
     this.#confirmGone = confirmGone
@@ -38,7 +56,7 @@ export class Retirement {
   async clean(slot: Slot, quiet: Promise<void>): Promise<boolean> {
     const { connection } = slot
     try {
-      await within(cancelUntilQuiet(connection, quiet), CANCEL_MS, late('the last statement'))
+      await cancelUntilQuiet(connection, quiet)
       await within(connection.clean(slot.trust), CLEAN_MS, late('cleaning'))
       return connection.isOpen && slot.state === 'cleaning'
     } catch (error) {
@@ -66,23 +84,36 @@ export class Retirement {
       pid: connection.pid,
       reason: slot.closeReason,
     })
-    if (!connection.mayLiveOn || this.#isAbandoned) {
-      slot.state = 'closing'
-      this.#onGone(slot)
-      return
-    }
-    slot.state = 'quarantined'
-    this.#waits.set(slot, { timer: undefined })
-    void this.#seekEvidence(slot, EVIDENCE_FIRST_MS)
+    if (connection.mayLiveOn) this.#quarantine(slot)
+    else this.#leave(slot)
   }
 
-  /** Gives back every permit that waits for evidence: the process ends, and its counts with it. */
+  /** To be called when a slot could not be opened: a state other than `opening` says what it left behind. */
+  openFailed(slot: Slot): void {
+    if (slot.state !== 'opening') return this.#quarantine(slot)
+    slot.pool.slots.delete(slot)
+    slot.permit.release()
+  }
+
+  /** Ends the search for evidence and gives back every permit that waits for it: the process ends, and its counts. */
   abandonEvidence(): void {
-    this.#isAbandoned = true
+    this.#abandoned.abort()
     for (const [slot, wait] of this.#waits) {
       clearTimeout(wait.timer)
       this.#endQuarantine(slot)
     }
+  }
+
+  #leave(slot: Slot): void {
+    slot.state = 'closing'
+    this.#onGone(slot)
+  }
+
+  #quarantine(slot: Slot): void {
+    if (this.#abandoned.signal.aborted) return this.#leave(slot)
+    slot.state = 'quarantined'
+    this.#waits.set(slot, { since: performance.now(), timer: undefined })
+    void this.#seekEvidence(slot, EVIDENCE_FIRST_MS)
   }
 
   #destroy(slot: Slot, reason: CloseReason, cause: Error | undefined): void {
@@ -92,10 +123,14 @@ export class Retirement {
   }
 
   async #seekEvidence(slot: Slot, againInMs: number): Promise<void> {
-    const isGone = await this.#confirmGone(slot.pool, slot.connection.pid).catch(() => false)
+    const { signal } = this.#abandoned
+    const answer = await this.#confirmGone(suspectIn(slot), signal).catch((error: unknown) => {
+      return error instanceof TenantryError && REFUSALS.has(error.code) ? 'refused' : false
+    })
     const wait = this.#waits.get(slot)
     if (!wait) return
-    if (isGone) this.#endQuarantine(slot)
+    const isOver = answer === 'refused' && performance.now() - wait.since >= REFUSED_MAX_MS
+    if (answer === true || isOver) this.#endQuarantine(slot)
     else {
       const nextMs = Math.min(againInMs * 2, EVIDENCE_MAX_MS)
       wait.timer = setTimeout(() => void this.#seekEvidence(slot, nextMs), againInMs)
@@ -107,16 +142,9 @@ export class Retirement {
   }
 }
 
-/** A cancel that reaches the server before its statement does nothing, so it is sent again. */
-async function cancelUntilQuiet(connection: Connection, quiet: Promise<void>): Promise<void> {
-  let isQuiet = false
-  const settled = quiet.then(() => {
-    isQuiet = true
-  })
-  while (!isQuiet && connection.isOpen) {
-    if (connection.isBusy) await connection.cancel()
-    await Promise.race([settled, sleep(CANCEL_AGAIN_MS)])
-  }
+function suspectIn({ pool, connection }: Slot): Suspect {
+  const { record, server } = pool
+  return { pid: connection.pid, role: record.route.role, database: record.route.database, server, record }
 }
 
 function late(what: string): () => Error {

@@ -274,8 +274,7 @@ export class Scheduler {
 
   #openFailed(slot: Slot, error: Error, retryInMs: number | undefined): void {
     const { pool } = slot
-    pool.slots.delete(slot)
-    slot.permit.release()
+    this.#retirement.openFailed(slot)
     pool.noteFailure(retryInMs)
     if (retryInMs === undefined && !pool.hasOpen(slot.trust)) this.#line.refuse(pool, error, slot.trust)
     this.#pools.forgetIfEmpty(pool)

@@ -34,7 +34,12 @@ export function createTag(runner: StatementRunner): ISql {
 
   const typed = (value: unknown, type: number) => new Parameter(value, type)
   const notify = async (channel: string, payload: string) =>
-    await new DriverQuery(['select pg_catalog.pg_notify($1, $2)'], [channel, `${payload}`], runner.run, runner.cancel)
+    await new DriverQuery(
+      ['select pg_catalog.pg_notify($1, $2)'],
+      [channel, `${payload}`],
+      runner.run,
+      runner.cancel,
+    )
   const json = (value: unknown) => new Parameter(value, JSONB)
 
   // The driver's own type of these functions, which its own untyped code does not check either.

@@ -173,6 +173,8 @@ try {
     end([...familyOf(running.child.pid), ...orphans])
   }
 } finally {
-  writeFileSync(process.argv[2] ?? '/dev/stdout', `${JSON.stringify(result)}\n`)
+  const text = JSON.stringify(result)
+  if (process.argv[2]) writeFileSync(process.argv[2], `${text}\n`)
+  else console.log(text)
 }
 process.exit(result.failed === 0 ? 0 : 1)

@@ -9,7 +9,7 @@ import type { Scheduler } from './scheduling/scheduler.ts'
 import { ExclusiveSource } from './sql/exclusive-source.ts'
 import { createSql } from './sql/sql-facade.ts'
 
-export interface LeaseTerms {
+export interface LeaseBounds {
   /** Milliseconds until the connection is taken away. */
   readonly timeoutMs: number
   /** The cap of one answer, for statements that set none. */
@@ -26,7 +26,7 @@ export class Lease implements Disposable {
   readonly #slot: Slot
   readonly #scheduler: Scheduler
   readonly #events: EventHub
-  readonly #terms: LeaseTerms
+  readonly #terms: LeaseBounds
   readonly #source: ExclusiveSource
   readonly #timer: NodeJS.Timeout
   readonly #aborter = new AbortController()
@@ -35,7 +35,7 @@ export class Lease implements Disposable {
   /** Why the connection was taken away, which is what the statement under it ended of. */
   #revokedBy: Error | undefined
 
-  constructor(slot: Slot, scheduler: Scheduler, events: EventHub, terms: LeaseTerms) {
+  constructor(slot: Slot, scheduler: Scheduler, events: EventHub, terms: LeaseBounds) {
     this.tenant = slot.pool.record
     this.trust = slot.trust
     this.#slot = slot

@@ -85,6 +85,8 @@ export interface Connection {
   /** From the last ReadyForQuery. */
   readonly transaction: 'idle' | 'open' | 'failed'
   readonly residue: Residue
+  /** What the server reports of its settings (`server_version`, `TimeZone`, …), kept current. */
+  readonly parameters: Readonly<Record<string, string>>
   /** Distinct prepared statements so far. */
   readonly preparedStatements: number
   /** Settles when the socket has closed, whoever closed it. Never rejects. */

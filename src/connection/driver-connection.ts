@@ -1,7 +1,6 @@
 import { CancelledError, InternalError } from '../errors.ts'
 import { Backend } from './backend.ts'
 import type {
-  Connection,
   ConnectionTarget,
   Residue,
   Statement,
@@ -13,6 +12,7 @@ import type { DriverQuery } from './driver-query.ts'
 import { GuardedCallbacks } from './guarded-callbacks.ts'
 import type { LoggedIn } from './login.ts'
 import { cleaningCommands, whyUnusable } from './residue.ts'
+import type { DispatchOptions, SqlConnection } from './sql-connection.ts'
 import { isQueryCanceled, scrubbed, statementError } from './sql-error.ts'
 import { queryOf, resultOf, withBlanks } from './statement-query.ts'
 import { driverProfile } from './type-profile.ts'
@@ -23,13 +23,8 @@ const CLEAN_TIMEOUT_MS = 5_000
 const NOTHING = 'select'
 const UNLIMITED = Number.POSITIVE_INFINITY
 
-export interface DispatchOptions {
-  /** The cap in bytes on what the answer holds before its reader takes it: the whole of it, or a cursor's batch. */
-  readonly maxBytes?: number
-}
-
 /** A `Connection` over postgres.js as a protocol engine. The states are those of the port. */
-export class DriverConnection implements Connection {
+export class DriverConnection implements SqlConnection {
   readonly pid: number
   readonly openedAt = performance.now()
   readonly closed: Promise<void>
@@ -68,7 +63,6 @@ export class DriverConnection implements Connection {
     return this.#backend.watch.residue
   }
 
-  /** What the server reports of its settings (`server_version`, `TimeZone`, …), kept current. */
   get parameters(): Readonly<Record<string, string>> {
     return this.#backend.parameters
   }
@@ -90,11 +84,6 @@ export class DriverConnection implements Connection {
     }
   }
 
-  /**
-   * Runs a query object that a user of postgres.js made and settles it, always, as postgres.js would, with
-   * values by `profile`; a loss of the connection rejects it with our errors. COPY, cursors, `forEach` and
-   * `describe` work. Resolves when the connection is free for the next statement; never rejects.
-   */
   async dispatch(query: DriverQuery, profile: TypeProfile, options: DispatchOptions = {}): Promise<void> {
     const { resolve, reject } = query
     const callbacks = new GuardedCallbacks(query, () => void this.cancel())

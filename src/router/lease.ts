@@ -1,5 +1,4 @@
-import type { Statement, StatementResult, Trust } from '../connection/connection.ts'
-import type { DriverConnection } from '../connection/driver-connection.ts'
+import type { Connection, Statement, StatementResult, Trust } from '../connection/connection.ts'
 import type { Sql } from '../connection/sql.ts'
 import { ConnectionLostError, LeaseExpiredError, LeaseReleasedError } from '../errors.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
@@ -49,7 +48,7 @@ export class Lease implements Disposable {
   }
 
   /** For the sql facade of the router; whoever runs statements on it has the lease to himself. */
-  get connection(): DriverConnection {
+  get connection(): Connection {
     if (this.#isOver) throw new LeaseReleasedError('the connection of a lease that was given back')
     return this.#slot.connection
   }

@@ -1,5 +1,4 @@
-import type { Trust } from '../../connection/connection.ts'
-import type { DriverConnection } from '../../connection/driver-connection.ts'
+import type { Connection, Trust } from '../../connection/connection.ts'
 import { InternalError, TenantryError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
@@ -14,13 +13,13 @@ export type OpenConnection = (
   record: TenantRecord,
   server: ServerRecord,
   terms: OpenTerms,
-) => Promise<DriverConnection>
+) => Promise<Connection>
 
 export interface OpenTerms {
   readonly connectTimeoutMs: number
   readonly signal: AbortSignal
   /** Called before a rejection, with a connection that was destroyed and whose backend may live on. */
-  leftBehind(connection: DriverConnection): void
+  leftBehind(connection: Connection): void
 }
 
 export interface OpenerListener {

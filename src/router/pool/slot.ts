@@ -1,5 +1,4 @@
-import type { Trust } from '../../connection/connection.ts'
-import type { DriverConnection } from '../../connection/driver-connection.ts'
+import type { Connection, Trust } from '../../connection/connection.ts'
 import { InternalError } from '../../errors.ts'
 import type { CloseReason } from '../events.ts'
 import type { LeaseContext } from '../scheduling/lease-context.ts'
@@ -19,7 +18,7 @@ export class Slot {
   /** A connection serves one trust class for its life. */
   readonly trust: Trust
   state: SlotState = 'opening'
-  #connection: DriverConnection | undefined
+  #connection: Connection | undefined
   /** The scoped use that has it on lease. */
   context: LeaseContext | undefined
   /** Undoes what the lease counted; set while leased. */
@@ -41,7 +40,7 @@ export class Slot {
     this.trust = trust
   }
 
-  get connection(): DriverConnection {
+  get connection(): Connection {
     if (!this.#connection) throw new InternalError('a slot that is still opening has no connection')
     return this.#connection
   }
@@ -52,7 +51,7 @@ export class Slot {
     return this.connection.preparedStatements >= maxStatements ? 'statements' : undefined
   }
 
-  opened(connection: DriverConnection, expiresAt: number): void {
+  opened(connection: Connection, expiresAt: number): void {
     this.#connection = connection
     this.expiresAt = expiresAt
   }

@@ -1,4 +1,4 @@
-import type { DriverConnection } from '../../connection/driver-connection.ts'
+import type { Connection } from '../../connection/connection.ts'
 
 /** Where a handle gets its connections from: the router, a lease, or a transaction. */
 export interface ConnectionSource {
@@ -9,7 +9,7 @@ export interface ConnectionSource {
 
 /** The sole right to a connection until `release()`, which may be called again. */
 export interface HeldConnection extends HoldTerms {
-  readonly connection: DriverConnection
+  readonly connection: Connection
   /** The owner decides what to clean. */
   release(): void
 }

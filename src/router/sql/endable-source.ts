@@ -1,4 +1,4 @@
-import type { DriverConnection } from '../../connection/driver-connection.ts'
+import type { Connection } from '../../connection/connection.ts'
 import { LeaseReleasedError } from '../../errors.ts'
 import { type ConnectionSource, Gate, type HeldConnection } from './connection-source.ts'
 
@@ -43,7 +43,7 @@ export class EndableSource implements ConnectionSource {
 }
 
 class CountedHold implements HeldConnection {
-  readonly connection: DriverConnection
+  readonly connection: Connection
   readonly maxBytes: number | undefined
   readonly #held: HeldConnection
   #giveBack: (() => void) | undefined

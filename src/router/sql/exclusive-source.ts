@@ -1,4 +1,4 @@
-import type { DriverConnection } from '../../connection/driver-connection.ts'
+import type { Connection } from '../../connection/connection.ts'
 import { CancelledError, LeaseReleasedError, NestedLeaseError } from '../../errors.ts'
 import { type ConnectionSource, Gate, type HeldConnection, type HoldTerms } from './connection-source.ts'
 import { isHeldAround } from './enclosure.ts'
@@ -13,7 +13,7 @@ interface Waiter {
  * connection, and cleans and closes it. States: open, closed; in both it may be held.
  */
 export class ExclusiveSource implements ConnectionSource {
-  readonly #connection: DriverConnection
+  readonly #connection: Connection
   /** Where the connection is itself held from a source: that may revoke it. */
   readonly #terms: HoldTerms
   readonly #waiters = new Set<Waiter>()
@@ -23,7 +23,7 @@ export class ExclusiveSource implements ConnectionSource {
   /** What later holds are refused with, where the owner said it. */
   #reason: Error | undefined
 
-  constructor(connection: DriverConnection, terms: HoldTerms = { isRevoked: false }) {
+  constructor(connection: Connection, terms: HoldTerms = { isRevoked: false }) {
     this.#connection = connection
     this.#terms = terms
   }
@@ -108,11 +108,11 @@ export class ExclusiveSource implements ConnectionSource {
 }
 
 class Hold implements HeldConnection {
-  readonly connection: DriverConnection
+  readonly connection: Connection
   readonly #source: ExclusiveSource
   #giveBack: (() => void) | undefined
 
-  constructor(connection: DriverConnection, source: ExclusiveSource, giveBack: () => void) {
+  constructor(connection: Connection, source: ExclusiveSource, giveBack: () => void) {
     this.connection = connection
     this.#source = source
     this.#giveBack = giveBack

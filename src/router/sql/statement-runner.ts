@@ -1,7 +1,8 @@
-import type { Trust } from '../../connection/connection.ts'
+import type { Connection, Trust } from '../../connection/connection.ts'
 import type { QueryInternals } from '../../connection/driver.ts'
-import type { DriverConnection } from '../../connection/driver-connection.ts'
 import type { DriverQuery } from '../../connection/driver-query.ts'
+import { canDispatch } from '../../connection/sql-connection.ts'
+import { UnsupportedError } from '../../errors.ts'
 import type { ConnectionSource, HeldConnection } from './connection-source.ts'
 import type { HandleTypes } from './handle-types.ts'
 
@@ -9,7 +10,7 @@ import type { HandleTypes } from './handle-types.ts'
 interface Running {
   /** Ends its wait for a connection. */
   giveUp?: AbortController
-  connection?: DriverConnection
+  connection?: Connection
 }
 
 /** Controllers that were not needed: a new one costs as much as a tenth of a statement. */
@@ -90,6 +91,8 @@ export class StatementRunner {
   }
 
   #dispatch(query: DriverQuery, { connection, maxBytes }: HeldConnection): Promise<void> {
+    if (!canDispatch(connection))
+      throw new UnsupportedError('an sql handle on a connection of another driver', 'use lease.run')
     const profile = this.#types.profile()
     if (this.#trust === 'foreign' || !this.#types.maySavePlans) query.options.prepare = false
     // One statement, whatever its text says: only the simple protocol runs several.

@@ -1,6 +1,5 @@
-import type { Trust } from '../../connection/connection.ts'
+import type { Connection, Trust } from '../../connection/connection.ts'
 import { PostgresError } from '../../connection/driver.ts'
-import type { DriverConnection } from '../../connection/driver-connection.ts'
 import type { TransactionSql } from '../../connection/sql.ts'
 import { ConnectionLostError, SqlError, UnsupportedError } from '../../errors.ts'
 import type { ConnectionSource, HeldConnection } from './connection-source.ts'
@@ -15,7 +14,7 @@ export type TransactionBody = (sql: TransactionSql) => unknown
 
 /** One BEGIN to its COMMIT or ROLLBACK. Its statements run one after another, in the order they were issued. */
 export class Transaction {
-  readonly #connection: DriverConnection
+  readonly #connection: Connection
   readonly #source: ExclusiveSource
   readonly #types: HandleTypes
   readonly #trust: Trust

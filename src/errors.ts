@@ -39,6 +39,7 @@ export type ErrorCode =
   | 'connection_lost'
   | 'outcome_unknown'
   | 'server_unavailable'
+  | 'circuit_open'
   | 'server_unknown'
   | 'tls_failed'
   | 'login_failed'
@@ -319,6 +320,13 @@ export class ServerUnavailableError extends TenantryError {
   }
 }
 
+/** The server could not be reached a moment ago, so it was not asked. It is tried again every second. Nothing ran. */
+export class CircuitOpenError extends TenantryError {
+  readonly code = 'circuit_open'
+  readonly publicDetail = "The tenant's database server does not answer at present. Retry shortly."
+  override readonly retryAfterSeconds = 1
+}
+
 /** A route names a server that the registry does not hold. */
 export class ServerUnknownError extends TenantryError {
   readonly code = 'server_unknown'
@@ -360,6 +368,17 @@ export class RegistryUnavailableError extends TenantryError {
   readonly code = 'registry_unavailable'
   readonly publicDetail = 'The tenant registry cannot be asked. Retry shortly.'
   override readonly retryAfterSeconds = 2
+}
+
+/** The registry answered with what cannot be true; what was known before stays in use. Its contents are not repeated. */
+export class AnswerRefusedError extends RegistryUnavailableError {
+  /** Not a record of its kind; of an older revision than one that was known; gone together with most others. */
+  readonly reason: 'unreadable' | 'older' | 'vanished'
+
+  constructor(reason: AnswerRefusedError['reason'], message: string) {
+    super(message)
+    this.reason = reason
+  }
 }
 
 /** The registry's schema is newer than this version understands. Upgrade this process. */

@@ -39,6 +39,7 @@ export const STATUS = {
   server_unknown: 502,
   tls_failed: 502,
   acquire_timeout: 503,
+  circuit_open: 503,
   nested_lease: 503,
   not_warm: 503,
   registry_too_new: 503,

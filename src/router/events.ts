@@ -32,6 +32,9 @@ export interface RouterEvents {
   /** An idle connection was closed to make room for another tenant. */
   reclaimed: { tenant: TenantId; server: string; scope: string }
   refused: { tenant: TenantId; code: ErrorCode; scope: string | undefined }
+  /** A server cannot be reached: whoever needs a new connection to it is refused, but for one probe a second. */
+  breakerOpened: { server: string; error: Error }
+  breakerClosed: { server: string; openMs: number }
   /** A database is not the tenant's own: nothing is served until its record changes. */
   fenced: { tenant: TenantId; server: string; error: Error }
 }

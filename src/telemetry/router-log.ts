@@ -8,6 +8,10 @@ export function logRouter(router: Pick<TenantRouter, 'on'>, log: Log): Disposabl
     router.on('openFailed', ({ error, ...fields }) =>
       log.warn({ ...fields, err: error }, 'connection not opened'),
     ),
+    router.on('breakerOpened', ({ error, ...fields }) =>
+      log.error({ ...fields, err: error }, 'breaker opened'),
+    ),
+    router.on('breakerClosed', (fields) => log.info(fields, 'breaker closed')),
     router.on('evicted', (fields) => log.debug(fields, 'pool evicted')),
     router.on('opened', (fields) => log.debug(fields, 'connection opened')),
     router.on('closed', (fields) => log.debug(fields, 'connection closed')),

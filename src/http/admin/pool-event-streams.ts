@@ -3,7 +3,17 @@ import type { RouterEvents } from '../../router/events.ts'
 import type { TenantRouter } from '../../router/tenant-router.ts'
 
 /** Those that tell how pools come and go; `leased` and `released` happen with every request and are in the metrics. */
-const EVENTS = ['opened', 'openFailed', 'closed', 'evicted', 'reclaimed', 'refused', 'fenced'] as const
+const EVENTS = [
+  'opened',
+  'openFailed',
+  'closed',
+  'evicted',
+  'reclaimed',
+  'refused',
+  'fenced',
+  'breakerOpened',
+  'breakerClosed',
+] as const
 
 export interface PoolEventStreamsOptions {
   /** Clients that may follow at once. */

@@ -5,6 +5,7 @@ import type { ConnectionTarget, TypeProfile } from './connection.ts'
 import type { DriverClient } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import type { LoggedIn } from './login.ts'
+import { isPooled, isTurnedAway } from './pooled-session.ts'
 import { RunningStatement, type StatementHost } from './running-statement.ts'
 import { SessionWatch } from './session-watch.ts'
 import { nameOf } from './socket-step.ts'
@@ -152,6 +153,8 @@ export class Backend {
     const passed = this.#read(chunk)
     running?.count(chunk.length)
     if (!running && this.watch.fatal) this.destroy(new Error('the server ended the session'))
+    if (this.watch.isUntimely && isPooled(this.#target))
+      this.destroy(new Error('the pooler answered what nobody had asked'))
     if (this.#socket.destroyed || !passed) return
     this.#client.socket.deliver(passed)
     // The driver pauses for a slow reader of a COPY and forgets to resume when the copy ends in that chunk.
@@ -180,7 +183,8 @@ export class Backend {
     this.destroy(new Error('the socket closed'))
     const running = this.#running
     this.#running = undefined
-    const wasSent = this.#client.socket.writes > this.#writesBefore
+    const isTurnedBack = isPooled(this.#target) && isTurnedAway(this.watch.fatal)
+    const wasSent = this.#client.socket.writes > this.#writesBefore && !isTurnedBack
     running?.fail(wasSent ? this.#outcomeUnknown() : this.lost())
   }
 

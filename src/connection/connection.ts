@@ -20,7 +20,11 @@ export interface ConnectionTarget {
   }
   /** Session settings for the startup packet, beside those that are always pinned. */
   readonly settings?: Readonly<Record<string, string>>
+  /** What stands at that address. Default: Postgres itself. `pooled-session.ts` has what a pooler changes. */
+  readonly via?: Via
 }
+
+export type Via = 'direct' | 'session-pooler' | 'transaction-pooler'
 
 /** How values travel for one handle: ORMs bring parsers and serializers of their own. */
 export interface TypeProfile {

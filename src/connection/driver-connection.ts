@@ -1,4 +1,4 @@
-import { CancelledError, InternalError } from '../errors.ts'
+import { CancelledError, InternalError, StatementTimeoutError } from '../errors.ts'
 import { Backend } from './backend.ts'
 import type {
   ConnectionTarget,
@@ -11,6 +11,14 @@ import type {
 import type { DriverQuery } from './driver-query.ts'
 import { GuardedCallbacks } from './guarded-callbacks.ts'
 import type { LoggedIn } from './login.ts'
+import {
+  isPooled,
+  isShared,
+  lastingCommandError,
+  ownStatementLimit,
+  settingsText,
+  strayedSetting,
+} from './pooled-session.ts'
 import { cleaningCommands, whyUnusable } from './residue.ts'
 import type { DispatchOptions, SqlConnection } from './sql-connection.ts'
 import { isQueryCanceled, scrubbed, statementError } from './sql-error.ts'
@@ -21,6 +29,8 @@ import { driverProfile } from './type-profile.ts'
 const CLEAN_TIMEOUT_MS = 5_000
 /** Reaches CommandComplete and does nothing else, which puts the driver's row counter back to zero. */
 const NOTHING = 'select'
+/** Between the cancels of a statement past its limit. */
+const CANCEL_AGAIN_MS = 500
 const UNLIMITED = Number.POSITIVE_INFINITY
 
 /** A `Connection` over postgres.js as a protocol engine. The states are those of the port. */
@@ -35,10 +45,14 @@ export class DriverConnection implements SqlConnection {
   #callbacks: GuardedCallbacks | undefined
   #wasCancelled = false
   #preparedStatements = 0
+  readonly #target: ConnectionTarget
+  /** A transaction pooler was told to leave something in a session. */
+  #isSpoiled = false
 
   /** Takes the socket over. */
   constructor(login: LoggedIn, target: ConnectionTarget) {
     this.pid = login.key.pid
+    this.#target = target
     this.#backend = new Backend(login, target)
     this.closed = this.#backend.closed
   }
@@ -140,9 +154,14 @@ export class DriverConnection implements SqlConnection {
       // postgres.js 3.4.9, issue 1119: rows of a statement that failed would be holes in the next one's.
       if (this.#backend.watch.hasRowsLeft && this.transaction !== 'failed') await this.#resetRowCounter()
       this.#callbacks = user?.callbacks
+      if (isShared(this.#target)) query.options.prepare = false
+      const limit = this.#limit(query)
       try {
-        return await this.#backend.send(query, profile, maxBytes, user?.onStream)
+        const value = await this.#backend.send(query, profile, maxBytes, user?.onStream)
+        this.#refuseLasting()
+        return value
       } finally {
+        limit?.[Symbol.dispose]()
         if (query.prepare && !query.prepared) this.#preparedStatements++
       }
     })
@@ -177,7 +196,28 @@ export class DriverConnection implements SqlConnection {
     }
   }
 
+  /** Cancels the statement at its time limit, and again: a cancel is lost on one that waits for a backend. */
+  #limit(query: DriverQuery): Disposable | undefined {
+    const limitMs = ownStatementLimit(this.#target)
+    // A cursor and a COPY take as long as whoever reads and writes them; the lease bounds those.
+    if (limitMs === undefined || query.cursorFn || query.streaming) return undefined
+    const late = () => {
+      void this.cancel(new StatementTimeoutError(`a statement took over ${limitMs} ms`))
+      timer = setTimeout(late, CANCEL_AGAIN_MS)
+    }
+    let timer = setTimeout(late, limitMs)
+    return { [Symbol.dispose]: () => clearTimeout(timer) }
+  }
+
+  #refuseLasting(): void {
+    const { lasting } = this.#backend.watch
+    if (lasting === undefined || !isShared(this.#target)) return
+    this.#isSpoiled = true
+    throw lastingCommandError(lasting)
+  }
+
   async #clean(trust: Trust): Promise<void> {
+    if (isShared(this.#target)) return this.#cleanShared(trust)
     const evidence = {
       transaction: this.transaction,
       residue: this.residue,
@@ -186,7 +226,19 @@ export class DriverConnection implements SqlConnection {
     }
     const why = whyUnusable(trust, evidence)
     if (why) throw this.#backend.unclean(why)
-    for (const command of cleaningCommands(trust, evidence)) await this.#command(command)
+    const commands = cleaningCommands(trust, evidence)
+    for (const command of commands) await this.#command(command)
+    if (isPooled(this.#target) && commands.length > 0) await this.#command(settingsText(this.#target))
+    if (this.transaction !== 'idle') throw this.#backend.unclean('a transaction is still open')
+    this.#backend.watch.forget()
+  }
+
+  /** What was left in another backend is out of reach; what the pooler keeps for us ends with the connection. */
+  async #cleanShared(trust: Trust): Promise<void> {
+    if (this.transaction !== 'idle') await this.#command('rollback')
+    const strayed = strayedSetting(this.#target, this.parameters)
+    const isUsable = trust === 'application' && !this.#isSpoiled && strayed === undefined
+    if (!isUsable) throw this.#backend.unclean(strayed ? `${strayed} was changed` : 'it shares its backends')
     if (this.transaction !== 'idle') throw this.#backend.unclean('a transaction is still open')
     this.#backend.watch.forget()
   }

@@ -2,6 +2,7 @@ import { CancelledError, ServerUnavailableError } from '../errors.ts'
 import type { ConnectionTarget } from './connection.ts'
 import { DriverConnection } from './driver-connection.ts'
 import { logIn } from './login.ts'
+import { arrangeSession, isPooled } from './pooled-session.ts'
 import { nameOf } from './socket-step.ts'
 
 export interface OpenOptions {
@@ -33,9 +34,30 @@ export async function openConnection(
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted) onAbort()
   try {
-    return new DriverConnection(await logIn(target, attempt.signal, onNotification), target)
+    const connection = new DriverConnection(await logIn(target, attempt.signal, onNotification), target)
+    if (isPooled(target)) await arrange(connection, target, attempt.signal)
+    return connection
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+async function arrange(
+  connection: DriverConnection,
+  target: ConnectionTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const onAbort = () => connection.destroy(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  try {
+    signal.throwIfAborted()
+    await arrangeSession(connection, target)
+  } catch (error) {
+    connection.destroy(new Error('the session could not be arranged', { cause: error }))
+    await connection.closed
+    throw signal.aborted ? signal.reason : error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }

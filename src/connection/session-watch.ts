@@ -1,11 +1,20 @@
 import type { Residue } from './connection.ts'
 import { Message, type MessageVisitor } from './message-reader.ts'
+import { isLasting } from './pooled-session.ts'
 import { type CommandTag, NO_COMMAND, readCommandTag, residueOf, worse } from './residue.ts'
 import type { RunningStatement } from './running-statement.ts'
 import { readServerError, type ServerError } from './sql-error.ts'
 
+/** What a server may say at any time: a notice, a setting's new value, a notification. */
+const UNASKED: ReadonlySet<number> = new Set([0x4e, 0x53, 0x41])
+/** In one text of several statements the server says how its transaction stands only at the end. */
+const BEGINS: ReadonlySet<string> = new Set(['BEGIN', 'START TRANSACTION'])
+const ENDS: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK'])
 const IN_TRANSACTION = 0x54 // T
 const IN_FAILED_TRANSACTION = 0x45 // E
+
+/** What hears of the messages of its own answer. */
+type Watched = Pick<RunningStatement, 'header' | 'isReady'>
 
 /** What the server's own messages say of the session: its transaction, and what statements left behind. */
 export class SessionWatch implements MessageVisitor {
@@ -19,11 +28,17 @@ export class SessionWatch implements MessageVisitor {
   tag: CommandTag = NO_COMMAND
   /** The current statement has answered rows. */
   sawRows = false
+  /** Of the current statement, the first command that meant to leave something in its session. */
+  lasting: string | undefined
+  /** A pooler says that it is ready though nothing was asked or answered (PgBouncer before 1.18, to a late cancel). */
+  isUntimely = false
+  #isAnswered = false
+  #isInTransaction = false
   /** The server's last words: after a FATAL error it ends the connection. */
   fatal: ServerError | undefined
-  readonly #running: () => RunningStatement | undefined
+  readonly #running: () => Watched | undefined
 
-  constructor(running: () => RunningStatement | undefined) {
+  constructor(running: () => Watched | undefined) {
     this.#running = running
   }
 
@@ -31,10 +46,15 @@ export class SessionWatch implements MessageVisitor {
   begin(): void {
     this.tag = NO_COMMAND
     this.sawRows = false
+    this.lasting = undefined
+    this.#isAnswered = false
+    this.#isInTransaction = this.transaction !== 'idle'
   }
 
   header(type: number, length: number): boolean {
     this.#running()?.header(type, length)
+    if (type === Message.readyForQuery && !this.#isAnswered) this.isUntimely = true
+    if (!UNASKED.has(type)) this.#isAnswered = type !== Message.readyForQuery
     switch (type) {
       case Message.dataRow:
         this.hasRowsLeft = true
@@ -74,6 +94,9 @@ export class SessionWatch implements MessageVisitor {
     this.hasRowsLeft = false
     this.residue = worse(this.residue, residueOf(tag.command))
     if (tag.command === 'LOAD') this.hasLoaded = true
+    if (isLasting(tag.command, this.#isInTransaction)) this.lasting ??= tag.command
+    if (BEGINS.has(tag.command)) this.#isInTransaction = true
+    if (ENDS.has(tag.command)) this.#isInTransaction = false
   }
 
   #ready(status: number | undefined): void {

@@ -32,12 +32,23 @@ const QUERY_CANCELED = '57014'
 /** SQLSTATE classes that say the server cannot, not that it will not: 08, 53 (full), 57 (starting, stopping), 58, XX. */
 const UNAVAILABLE = /^(08|53|57|58|XX)/
 
+/** PgBouncer 1.18 says all with one code; these are what Postgres, and later ones, would have said. */
+const PROTOCOL_VIOLATION = '08P01'
+const POOLER_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^(SASL|password) authentication failed/, '28P01'],
+  [/^no such user/, '28000'],
+  [/^no such database/, '3D000'],
+  [/^no more connections allowed/, '53300'],
+]
+
 /** The server's answer to a login, as an error of ours. */
 export function loginError(error: ServerError, where: string): LoginFailedError | ServerUnavailableError {
   const message = `${where}: ${error.sqlstate}: ${error.message}`
-  return UNAVAILABLE.test(error.sqlstate)
-    ? new ServerUnavailableError(message, { sqlstate: error.sqlstate })
-    : new LoginFailedError(message, { sqlstate: error.sqlstate })
+  const meant = POOLER_WORDS.find(([words]) => words.test(error.message))?.[1]
+  const sqlstate = (error.sqlstate === PROTOCOL_VIOLATION && meant) || error.sqlstate
+  return UNAVAILABLE.test(sqlstate)
+    ? new ServerUnavailableError(message, { sqlstate })
+    : new LoginFailedError(message, { sqlstate })
 }
 
 /**

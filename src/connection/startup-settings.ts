@@ -5,14 +5,14 @@ import type { ConnectionTarget } from './connection.ts'
  * What our types and our reading of them rest on, and a role could have altered for itself
  * (`ALTER ROLE … SET DateStyle`): the startup packet wins over that.
  */
-const PINNED: Readonly<Record<string, string>> = {
+export const PINNED = {
   client_encoding: 'UTF8',
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
   bytea_output: 'hex',
   extra_float_digits: '1',
   standard_conforming_strings: 'on',
-}
+} as const satisfies Readonly<Record<string, string>>
 
 /** May be set otherwise by the target. */
 const DEFAULTS: Readonly<Record<string, string>> = {
@@ -25,11 +25,30 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 /** Keys of the startup packet that are no settings: they would change who logs in, and where. */
 const RESERVED = ['user', 'database', 'replication', 'options']
 
+/** The only ones that PgBouncer takes in a startup packet; it gives them to each server connection again. */
+const TRACKED: ReadonlySet<string> = new Set([
+  'client_encoding',
+  'datestyle',
+  'timezone',
+  'standard_conforming_strings',
+  'application_name',
+])
+
 /**
- * The settings of the startup packet. Names are compared as Postgres does, without case.
- * @throws {InvalidRequestError} for a setting that may not be given, or a NUL byte, which would end a field.
+ * What the startup packet may hold. Through a pooler it refuses the rest (`08P01`).
+ * @throws as `sessionSettings`
  */
 export function startupSettings(target: ConnectionTarget): Record<string, string> {
+  const settings = sessionSettings(target)
+  if (target.via === undefined || target.via === 'direct') return settings
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => TRACKED.has(name.toLowerCase())))
+}
+
+/**
+ * The settings that a session is to have. Names are compared as Postgres does, without case.
+ * @throws {InvalidRequestError} for a setting that may not be given, or a NUL byte, which would end a field.
+ */
+export function sessionSettings(target: ConnectionTarget): Record<string, string> {
   const given = Object.entries(target.settings ?? {})
   const fixed = new Set([...RESERVED, ...Object.keys(PINNED)].map((name) => name.toLowerCase()))
   const refused = given.find(([name]) => fixed.has(name.toLowerCase()))

@@ -12,7 +12,7 @@ export type Leasing = Pick<TenantRouter, 'lease'>
  */
 export async function leaseFor(router: Leasing, caller: Caller, signal: AbortSignal): Promise<Lease> {
   const { tenant, trust } = caller
-  const lease = await router.lease(tenant.id, { trust, signal })
+  const lease = await router.lease(tenant.id, { trust, signal, keepsSession: false })
   if (lease.tenant.generation === tenant.generation) return lease
   // Deleted and made anew since the caller was proved: that proof was for another.
   lease.release()

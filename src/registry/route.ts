@@ -7,7 +7,7 @@ import type { Endpoint, ServerRecord } from './server-record.ts'
 
 /**
  * Where and as whom a tenant's connections are opened: the primary endpoint of its server.
- * @throws {UnsupportedError} where the server is reached through a pooler or needs a password provider.
+ * @throws {UnsupportedError} where the server needs a password provider.
  * @throws {SealingFailedError}
  */
 export function targetOf(
@@ -16,7 +16,6 @@ export function targetOf(
   sealer: Sealer,
   registryId: string,
 ): ConnectionTarget {
-  refusePooler(server)
   if (server.passwordProvider !== null) {
     throw new UnsupportedError(
       `password provider ${server.passwordProvider} of server ${server.id}`,
@@ -31,6 +30,7 @@ export function targetOf(
     password:
       password === null ? undefined : sealer.open(password, tenantPasswordBinding(registryId, tenant)),
     tls: tlsOf(server, sealer, registryId),
+    via: server.via,
   }
 }
 
@@ -38,7 +38,8 @@ export function targetOf(
  * Where and as whom this server is administered.
  * @param database default: the record's own.
  * @param sealer opens the TLS client key, which data connections use too and which is sealed under the master key.
- * @throws {PreconditionFailedError} where the record names no admin. {UnsupportedError} {SealingFailedError}
+ * @throws {PreconditionFailedError} where the record names no admin; {UnsupportedError} where it has the
+ * address of a pooler: databases and roles are made on Postgres itself; {SealingFailedError}
  */
 export function adminTargetOf(
   server: ServerRecord,
@@ -88,8 +89,8 @@ export function clientKeyBinding(registryId: string, serverId: string): SealBind
 function refusePooler(server: ServerRecord): void {
   if (server.via === 'direct') return
   throw new UnsupportedError(
-    `server ${server.id} through a ${server.via}`,
-    'register the address of Postgres itself',
+    `administering server ${server.id} through a ${server.via}`,
+    'put the address of Postgres itself on record as a server of its own',
   )
 }
 

@@ -15,6 +15,11 @@ export interface LeaseOptions {
   readonly leaseTimeoutMs?: number
   /** Refuse rather than open the tenant's first connection. */
   readonly onlyIfWarm?: boolean
+  /**
+   * Whether what SET, LISTEN, temporary tables or session locks leave must hold from one transaction to the next,
+   * which a transaction pooler cannot. Default: true for `lease()`, false for `withTenant()`, `transaction()` and `sql()`.
+   */
+  readonly keepsSession?: boolean
 }
 
 /** `LeaseOptions` with nothing left out. */
@@ -25,6 +30,7 @@ export interface LeaseTerms {
   readonly acquireTimeoutMs: number
   readonly leaseTimeoutMs: number
   readonly onlyIfWarm: boolean
+  readonly keepsSession: boolean
 }
 
 /** Node fires a longer timer at once. */
@@ -46,8 +52,8 @@ export function leaseTerms(options: LeaseOptions, router: ResolvedRouterOptions)
   refuseOutside('acquireTimeoutMs', acquireTimeoutMs, MAX_TIMER_MS)
   // The server ends what is idle in a transaction for longer than the router's own deadline.
   refuseOutside('leaseTimeoutMs', leaseTimeoutMs, router.leaseTimeoutMs)
-  const { signal, onlyIfWarm = false } = options
-  return { trust, class: leaseClass, signal, acquireTimeoutMs, leaseTimeoutMs, onlyIfWarm }
+  const { signal, onlyIfWarm = false, keepsSession = true } = options
+  return { trust, class: leaseClass, signal, acquireTimeoutMs, leaseTimeoutMs, onlyIfWarm, keepsSession }
 }
 
 function refuseOutside(name: string, value: number, max: number): void {

@@ -12,7 +12,7 @@ import type { Directory } from '../registry/directory.ts'
 import { refuseOtherTenant, requireTenant, runAsTenant } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
-import { statusError, trustError } from './admission.ts'
+import { statusError, termsError } from './admission.ts'
 import { EventHub, type RouterEvents } from './events.ts'
 import { Lease } from './lease.ts'
 import { type LeaseOptions, type LeaseTerms, leaseTerms } from './lease-options.ts'
@@ -102,7 +102,7 @@ export class TenantRouter implements AsyncDisposable {
   /** Runs `work` on one connection of the tenant, as the ambient tenant. */
   withTenant<T>(id: string, work: (sql: Sql) => T | Promise<T>, options: LeaseOptions = {}): Promise<T> {
     return inLeaseContext(async () => {
-      using lease = await this.lease(id, options)
+      using lease = await this.lease(id, { keepsSession: false, ...options })
       // Awaited inside: a lazy query is sent when it is awaited, and asks for the ambient tenant then.
       return await runAsTenant(lease.tenant.id, async () => await work(lease.sql))
     })
@@ -124,9 +124,10 @@ export class TenantRouter implements AsyncDisposable {
    */
   sql(id?: string, options: LeaseOptions = {}): Sql {
     const own = id === undefined ? undefined : parseTenantId(id)
+    const terms = { keepsSession: false, ...options }
     const hold = async (signal?: AbortSignal) => {
       if (own !== undefined) refuseOtherTenant(own)
-      const lease = await this.lease(own ?? requireTenant(), signal ? { ...options, signal } : options)
+      const lease = await this.lease(own ?? requireTenant(), signal ? { ...terms, signal } : terms)
       return {
         connection: lease.connection,
         maxBytes: lease.maxBytes,
@@ -213,7 +214,7 @@ export class TenantRouter implements AsyncDisposable {
     const present = this.#scheduler.current(tenant)
     // The pool may know a newer record than was read here.
     const newest = present && present.revision > revision ? present.record : record
-    const refusal = gone ?? statusError(newest) ?? trustError(newest, terms.trust) ?? this.#fenceOf(newest)
+    const refusal = gone ?? statusError(newest) ?? termsError(newest, server, terms) ?? this.#fenceOf(newest)
     if (refusal) throw refusal
     if (terms.onlyIfWarm && !present?.hasOpen(terms.trust)) {
       throw new NotWarmError(`tenant ${tenant} has no open connection`)

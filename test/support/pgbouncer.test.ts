@@ -18,7 +18,13 @@ describe('a PgBouncer of its own', () => {
       defaultPoolSize: 2,
     })
     const ask = async (password: string) => {
-      const client = new pg.Client({ ...pooler, user: name, password, database: 'home' })
+      const client = new pg.Client({
+        host: pooler.host,
+        port: pooler.port,
+        user: name,
+        password,
+        database: 'home',
+      })
       client.on('error', () => undefined)
       try {
         await client.connect()

@@ -22,7 +22,9 @@ export interface PgBouncerOptions {
   readonly server: { readonly host: string; readonly port: number }
   readonly poolMode: 'session' | 'transaction'
   /** Who may log in; it logs in to the server with the same name and password. */
-  readonly users: readonly { readonly name: string; readonly password: string }[]
+  readonly users?: readonly PoolerUser[]
+  /** A superuser, as whom it asks the server for the passwords of all others. */
+  readonly authUser?: PoolerUser
   /** Names, each leading to the database of that name; or a map of names to databases. Default: every database. */
   readonly databases?: readonly string[] | Readonly<Record<string, string>>
   /** Connections to the server for one database. Default: no limit. */
@@ -31,6 +33,11 @@ export interface PgBouncerOptions {
   readonly defaultPoolSize?: number
   /** Further lines of its configuration. */
   readonly settings?: Readonly<Record<string, string | number>>
+}
+
+export interface PoolerUser {
+  readonly name: string
+  readonly password: string
 }
 
 /** A real PgBouncer with SCRAM passwords, which ignores no startup parameter. Stop it: `await using`. */
@@ -125,19 +132,19 @@ async function configure(options: PgBouncerOptions, { folder, port, account }: G
     return path
   }
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
-  const users = await put(
+  const { users = [], authUser, maxDbConnections = 0, defaultPoolSize = 20 } = options
+  const known = [{ name: ADMIN.user, password: ADMIN.password }, ...(authUser ? [authUser] : []), ...users]
+  const list = await put(
     'users.txt',
-    [{ name: ADMIN.user, password: ADMIN.password }, ...options.users].map(
-      ({ name, password }) => `${quoted(name)} ${quoted(password)}`,
-    ),
+    known.map(({ name, password }) => `${quoted(name)} ${quoted(password)}`),
   )
-  const { maxDbConnections = 0, defaultPoolSize = 20 } = options
   const settings = {
     listen_addr: '127.0.0.1',
     listen_port: port,
     unix_socket_dir: '',
     auth_type: 'scram-sha-256',
-    auth_file: users,
+    auth_file: list,
+    ...(authUser ? { auth_user: authUser.name } : {}),
     admin_users: ADMIN.user,
     pool_mode: options.poolMode,
     max_client_conn: 500,

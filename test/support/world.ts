@@ -9,6 +9,7 @@ import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts
 import type { Put, Registry } from '../../src/registry/registry.ts'
 import { tenantPasswordBinding } from '../../src/registry/route.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
+import type { ServerRecord } from '../../src/registry/server-record.ts'
 import type { LeaseOptions } from '../../src/router/lease-options.ts'
 import { RouterOptions } from '../../src/router/options.ts'
 import { RouteOpener } from '../../src/router/route-opener.ts'
@@ -25,6 +26,8 @@ export interface WorldOptions extends RouterOptions {
   readonly server?: PostgresServer
   /** Where the router reaches it, as through a fault proxy. Default: directly. */
   readonly address?: { readonly host: string; readonly port: number }
+  /** What stands at that address. Default: Postgres itself. */
+  readonly via?: ServerRecord['via']
   /** Connections of all tenants together on the server. */
   readonly serverBudget?: number
   readonly limits?: Partial<TenantRecord['limits']>
@@ -123,6 +126,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
   const {
     server = sharedPostgres(),
     address = server,
+    via = 'direct',
     serverBudget = 100,
     limits,
     lodgers = [],
@@ -135,7 +139,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
   const places = new Map<string, TenantPlace>()
   const template = await makeTemplate(server)
   try {
-    await putServer(registry, address, serverBudget)
+    await putServer(registry, address, via, serverBudget)
     for (const tenant of tenants) {
       const place = await makePlace(server, tenant, template)
       places.set(tenant, place)
@@ -241,6 +245,7 @@ async function recordOf(
 async function putServer(
   registry: Registry,
   { host, port }: { host: string; port: number },
+  via: ServerRecord['via'],
   maxConnections: number,
 ): Promise<void> {
   const now = new Date().toISOString()
@@ -251,7 +256,7 @@ async function putServer(
       id: SERVER_ID,
       endpoints: [{ role: 'primary', host, port }],
       tls: { mode: 'disable', ca: null, serverName: null, clientCert: null },
-      via: 'direct',
+      via,
       admin: null,
       passwordProvider: null,
       budget: { maxConnections, headroom: 3 },

@@ -4,37 +4,10 @@ import { closestName } from './closest-name.ts'
 import { InvalidConfigError } from './errors.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './router/options.ts'
 import { Secret } from './secret.ts'
+import { about, integer, secret, text } from './setting-kinds.ts'
 
 const PREFIX = 'TENANTRY_'
 const MAX_TIMER_MS = 2_147_483_647
-
-/** Beside each setting: what is allowed, in words for whoever got it wrong, and whether its value is hidden. */
-interface About {
-  readonly allowed: string
-  readonly secret?: true
-}
-const about = z.registry<About>()
-
-/** `12abc`, `1e3`, `0x10` and ` 5` are refused, which `Number()` alone would take. */
-const integer = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^(?:0|[1-9]\d*)$/)
-    .transform(Number)
-    .pipe(z.int().min(min).max(max))
-    .optional()
-    .register(about, { allowed: `an integer from ${min} to ${max}` })
-
-const text = (pattern: RegExp, allowed: string) =>
-  z.string().regex(pattern).optional().register(about, { allowed })
-
-const secret = (pattern: RegExp, allowed: string) =>
-  z
-    .string()
-    .regex(pattern)
-    .transform((value) => new Secret(value.trim()))
-    .optional()
-    .register(about, { allowed, secret: true })
 
 /** `kid:base64` of 32 bytes; more than one where a key is being rotated, the first is the one that seals. */
 const KEYS =
@@ -79,6 +52,8 @@ const Environment = z.strictObject({
   BASE_DOMAIN: text(/^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*$/, 'a lower-case domain name'),
   /** Milliseconds that a known, active tenant is served while the registry cannot be asked. */
   STALE_MAX_MS: integer(0, MAX_TIMER_MS),
+  /** Of the verifiers of roles that the router alone logs in as. */
+  SCRAM_ITERATIONS: integer(1, 100_000),
   MAX_BODY_BYTES: integer(1_024, 1_073_741_824),
   /** Rows of one JSON answer. */
   MAX_ROWS: integer(1, 10_000_000),
@@ -111,6 +86,7 @@ export interface Settings {
   readonly operatorKey: Secret | undefined
   readonly baseDomain: string | undefined
   readonly staleMaxMs: number
+  readonly scramIterations: number
   readonly maxBodyBytes: number
   readonly maxRows: number
   /** As the router's: requests under way get this long after SIGTERM. */
@@ -164,6 +140,7 @@ export function effectiveLines(settings: Settings): string[] {
     line('OPS_PORT', settings.opsPort),
     line('BASE_DOMAIN', settings.baseDomain ?? 'not set'),
     line('STALE_MAX_MS', settings.staleMaxMs),
+    line('SCRAM_ITERATIONS', settings.scramIterations),
     line('MAX_BODY_BYTES', settings.maxBodyBytes),
     line('MAX_ROWS', settings.maxRows),
     line('LOG_LEVEL', settings.logLevel),
@@ -203,6 +180,7 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
     operatorKey: env.OPERATOR_KEY,
     baseDomain: env.BASE_DOMAIN,
     staleMaxMs: env.STALE_MAX_MS ?? 86_400_000,
+    scramIterations: env.SCRAM_ITERATIONS ?? 4_096,
     maxBodyBytes: env.MAX_BODY_BYTES ?? 1_048_576,
     maxRows: env.MAX_ROWS ?? 10_000,
     logLevel: env.LOG_LEVEL ?? 'info',

@@ -82,12 +82,13 @@ export async function startService(
   }
 }
 
-type Sealers = Pick<LifecycleParts, 'sealer' | 'adminSealer'>
+type Sealers = Pick<LifecycleParts, 'sealer' | 'adminSealer' | 'scramIterations'>
 
-function sealersOf({ masterKey, adminKey }: ServiceSettings): Sealers {
+function sealersOf({ masterKey, adminKey, scramIterations }: ServiceSettings): Sealers {
   return {
     sealer: new Sealer(MasterKeys.fromText(masterKey)),
     adminSealer: adminKey && new Sealer(MasterKeys.fromText(adminKey)),
+    scramIterations,
   }
 }
 

@@ -21,7 +21,8 @@ export async function withParts<T>(
   }
   await using registry = await openRegistry(settings.registryUrl)
   const sealer = new Sealer(settings.masterKey ? MasterKeys.fromText(settings.masterKey) : withoutKey)
-  const parts = { registry, sealer, adminSealer: adminSealer(settings.adminKey) }
+  const { scramIterations } = settings
+  const parts = { registry, sealer, adminSealer: adminSealer(settings.adminKey), scramIterations }
   return await work(parts, `cli:${actorName()}`)
 }
 

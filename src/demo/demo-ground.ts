@@ -70,7 +70,9 @@ async function isMade(registry: Registry, id: string): Promise<boolean> {
   return status !== undefined && status !== 'provisioning' && status !== 'failed'
 }
 
-function partsOf(registry: Registry, { masterKey, adminKey }: ServiceSettings): LifecycleParts {
+function partsOf(registry: Registry, settings: ServiceSettings): LifecycleParts {
+  const { masterKey, adminKey, scramIterations } = settings
   const adminSealer = adminKey && new Sealer(MasterKeys.fromText(adminKey))
-  return { registry, sealer: new Sealer(MasterKeys.fromText(masterKey)), adminSealer }
+  const sealer = new Sealer(MasterKeys.fromText(masterKey))
+  return { registry, sealer, adminSealer, scramIterations }
 }

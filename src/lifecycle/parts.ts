@@ -8,6 +8,8 @@ export interface LifecycleParts {
   readonly sealer: Sealer
   /** Seals and opens admin passwords; undefined in a process that serves tenants and makes none. */
   readonly adminSealer: Sealer | undefined
+  /** Of the verifiers of the router's own login roles. Default: 4096. */
+  readonly scramIterations?: number
   /** Told of each step of a saga that ran, before the registry keeps it as done. What it throws ends the saga there. */
   readonly onStep?: (step: { readonly tenant: string; readonly name: string }) => Promise<void> | void
 }

@@ -3,7 +3,7 @@ import { InternalError } from '../../errors.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
 import type { Provisioning } from './provisioning.ts'
-import { scramVerifier } from './scram-verifier.ts'
+import { setPassword } from './role-password.ts'
 
 /**
  * The owner, as whom nobody logs in, and the two login slots. Only slot A can log in until the first
@@ -16,8 +16,7 @@ export async function createRoles(provisioning: Provisioning): Promise<void> {
     await admin.create(`create role ${quoteName(role)} nologin`)
     await admin.execute(`grant ${quoteName(role)} to current_user${await membershipOptions(admin)}`)
   }
-  const verifier = scramVerifier(provisioning.password())
-  await admin.execute(`alter role ${quoteName(slots.a)} login password ${quoteText(verifier)}`)
+  await setPassword(provisioning, slots.a)
   await readBack(admin, owner, slots)
 }
 

@@ -1,6 +1,5 @@
-import type { ConnectionTarget } from '../connection/connection.ts'
-import type { DriverConnection } from '../connection/driver-connection.ts'
-import { openConnection } from '../connection/open.ts'
+import type { Connection, ConnectionTarget } from '../connection/connection.ts'
+import { openConnection, type OpenOptions } from '../connection/open.ts'
 import { InternalError, LoginFailedError, ServerUnavailableError } from '../errors.ts'
 import { unlessAborted } from '../registry/abort.ts'
 import { targetOf } from '../registry/route.ts'
@@ -28,22 +27,33 @@ const TERMINATE = `
 /** Postgres: there is no such database, so there is no session in it. */
 const NO_DATABASE = '3D000'
 
+/** Opens one backend, as `openConnection` does. */
+export type Connect = (target: ConnectionTarget, options: OpenOptions) => Promise<Connection>
+
 /** Opens connections as a tenant's own role: for its pool, and one beside the budget to end what hangs. */
 export class RouteOpener {
   readonly #sealer: Sealer
   readonly #registryId: string
   readonly #options: ResolvedRouterOptions
+  readonly #connect: Connect
   /** At most one headroom connection by server: the next waits for the one before. */
   readonly #headroom = new Map<string, Promise<unknown>>()
 
-  constructor(sealer: Sealer, registryId: string, options: ResolvedRouterOptions) {
+  /** @param connect by which driver; one without `dispatch` serves `lease.run` and no `sql` handle. */
+  constructor(
+    sealer: Sealer,
+    registryId: string,
+    options: ResolvedRouterOptions,
+    connect: Connect = openConnection,
+  ) {
+    this.#connect = connect
     this.#sealer = sealer
     this.#registryId = registryId
     this.#options = options
   }
 
   /** @throws {ServerUnavailableError | TlsFailedError | LoginFailedError | IdentityMismatchError | IdentityUnknownError | SealingFailedError | CancelledError} */
-  async open(record: TenantRecord, server: ServerRecord, terms: OpenTerms): Promise<DriverConnection> {
+  async open(record: TenantRecord, server: ServerRecord, terms: OpenTerms): Promise<Connection> {
     const { connectTimeoutMs, signal } = terms
     const { statementTimeoutMs, leaseTimeoutMs } = this.#options
     const settings = {
@@ -51,7 +61,7 @@ export class RouteOpener {
       // For a router that is gone: no lease's own deadline is later than the router's, which comes first.
       idle_in_transaction_session_timeout: String(leaseTimeoutMs + 5_000),
     }
-    const connection = await openConnection({ ...this.#targetOf(record, server), settings }, terms)
+    const connection = await this.#connect({ ...this.#targetOf(record, server), settings }, terms)
     const proof = proveIdentity(connection, record)
     try {
       await within(unlessAborted(proof, signal), connectTimeoutMs, late(server))
@@ -91,7 +101,7 @@ export class RouteOpener {
     // Nothing that the role has set for itself may change what the statement means.
     const settings = { search_path: '', statement_timeout: String(connectTimeoutMs) }
     const target = { ...this.#targetOf(record, server), settings }
-    const connection = await openConnection(target, { connectTimeoutMs, signal })
+    const connection = await this.#connect(target, { connectTimeoutMs, signal })
     try {
       const run = connection.run({ text: TERMINATE, params: [pid, role], prepare: false })
       const { rows } = await within(unlessAborted(run, signal), connectTimeoutMs, late(server))
@@ -110,7 +120,7 @@ export class RouteOpener {
  * Ends a connection that is not wanted, and waits until its socket has closed. Its statement is cancelled first:
  * a backend that waits for a lock does not notice at once that its client has gone, and lives beside the budget.
  */
-async function abandon(connection: DriverConnection, last: Promise<void>): Promise<void> {
+async function abandon(connection: Connection, last: Promise<void>): Promise<void> {
   const quiet = last.catch(() => {})
   try {
     await cancelUntilQuiet(connection, quiet)

@@ -12,7 +12,7 @@ import { Sealer } from '../../src/registry/sealing.ts'
 import type { ServerRecord } from '../../src/registry/server-record.ts'
 import type { LeaseOptions } from '../../src/router/lease-options.ts'
 import { RouterOptions } from '../../src/router/options.ts'
-import { RouteOpener } from '../../src/router/route-opener.ts'
+import { type Connect, RouteOpener } from '../../src/router/route-opener.ts'
 import { TenantRouter } from '../../src/router/tenant-router.ts'
 import { Secret } from '../../src/secret.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
@@ -30,6 +30,8 @@ export interface WorldOptions extends RouterOptions {
   readonly via?: ServerRecord['via']
   /** Connections of all tenants together on the server. */
   readonly serverBudget?: number
+  /** By which driver. Default: postgres.js. */
+  readonly connect?: Connect
   readonly limits?: Partial<TenantRecord['limits']>
   /** Further tenants, in the database of the first: for tests that need many and look at none of their rows. */
   readonly lodgers?: readonly string[]
@@ -130,6 +132,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
     serverBudget = 100,
     limits,
     lodgers = [],
+    connect,
     ...routerOptions
   } = options
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-world-'))
@@ -152,7 +155,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
   } finally {
     await server.dropDatabase(template)
   }
-  const opener = new RouteOpener(sealer, registry.id, resolved)
+  const opener = new RouteOpener(sealer, registry.id, resolved, connect)
   const backends = {
     open: opener.open.bind(opener),
     confirmGone: opener.confirmGone.bind(opener),

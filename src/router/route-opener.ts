@@ -1,5 +1,5 @@
 import type { Connection, ConnectionTarget } from '../connection/connection.ts'
-import { openConnection, type OpenOptions } from '../connection/open.ts'
+import { type OpenOptions, openConnection } from '../connection/open.ts'
 import { InternalError, LoginFailedError, ServerUnavailableError } from '../errors.ts'
 import { unlessAborted } from '../registry/abort.ts'
 import { targetOf } from '../registry/route.ts'
@@ -75,6 +75,8 @@ export class RouteOpener {
 
   /** Ends the backend, if it is there still. Resolves whether the server has let go of it; false once aborted. */
   confirmGone(suspect: Suspect, signal: AbortSignal): Promise<boolean> {
+    // A pooler says no process id of the server, and ends its own use of the backend when its client is gone.
+    if (suspect.server.via !== 'direct') return Promise.resolve(true)
     const { id } = suspect.server
     const before = this.#headroom.get(id) ?? Promise.resolve()
     const mine = before.then(() => !signal.aborted && this.#isGone(suspect, signal))

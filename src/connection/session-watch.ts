@@ -16,9 +16,6 @@ const IN_FAILED_TRANSACTION = 0x45 // E
 /** What hears of the messages of its own answer. */
 type Watched = Pick<RunningStatement, 'header' | 'isReady'>
 
-/** What hears of the messages of its own answer. */
-type Watched = Pick<RunningStatement, 'header' | 'isReady'>
-
 /** What the server's own messages say of the session: its transaction, and what statements left behind. */
 export class SessionWatch implements MessageVisitor {
   transaction: 'idle' | 'open' | 'failed' = 'idle'

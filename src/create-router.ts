@@ -35,7 +35,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     directory,
     {
       open: (record, server, terms) => opener.open(record, server, terms),
-      confirmGone: (suspect, signal) => opener.confirmGone(suspect, signal),
+      confirmGone: (suspect, signal, gate) => opener.confirmGone(suspect, signal, gate),
     },
     rest,
     async () => {

@@ -76,6 +76,11 @@ export class Directory implements AsyncDisposable {
     return this.#lookup('tenant', id, signal)
   }
 
+  /** As `tenant`, read again though what is held counts as fresh: the caller saw it fail. */
+  refresh(id: TenantId, signal?: AbortSignal): Promise<Entry<'tenant'> | undefined> {
+    return this.#lookup('tenant', id, signal, false)
+  }
+
   /** As `tenant`. */
   server(id: string, signal?: AbortSignal): Promise<Entry<'server'> | undefined> {
     return this.#lookup('server', id, signal)
@@ -130,12 +135,17 @@ export class Directory implements AsyncDisposable {
     return this.close()
   }
 
-  async #lookup<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
+  async #lookup<K extends Kind>(
+    kind: K,
+    id: string,
+    signal?: AbortSignal,
+    isHeldEnough = true,
+  ): Promise<Entry<K> | undefined> {
     refuseAborted(signal)
     this.#refuseClosed()
     const key = keyOf(kind, id)
     const held = this.#cache.get(key)
-    if (held === undefined || !this.#isFresh(held)) {
+    if (held === undefined || !isHeldEnough || !this.#isFresh(held)) {
       return (await this.#renew(kind, id, key, signal)) as Entry<K> | undefined // the key says the kind
     }
     this.#counters.hits++

@@ -7,6 +7,7 @@ import type { Sealer } from '../registry/sealing.ts'
 import type { ServerRecord } from '../registry/server-record.ts'
 import { within } from '../registry/within.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { OpenGate } from './breaker/open-gate.ts'
 import { proveIdentity } from './identity.ts'
 import type { ResolvedRouterOptions } from './options.ts'
 import type { OpenTerms } from './pool/opener.ts'
@@ -73,13 +74,16 @@ export class RouteOpener {
     }
   }
 
-  /** Ends the backend, if it is there still. Resolves whether the server has let go of it; false once aborted. */
-  confirmGone(suspect: Suspect, signal: AbortSignal): Promise<boolean> {
+  /**
+   * Ends the backend, if it is there still. Resolves whether the server has let go of it; false once aborted.
+   * @param gate asked and told as for any other connection: it may refuse.
+   */
+  confirmGone(suspect: Suspect, signal: AbortSignal, gate: OpenGate): Promise<boolean> {
     // A pooler says no process id of the server, and ends its own use of the backend when its client is gone.
     if (suspect.server.via !== 'direct') return Promise.resolve(true)
     const { id } = suspect.server
     const before = this.#headroom.get(id) ?? Promise.resolve()
-    const mine = before.then(() => !signal.aborted && this.#isGone(suspect, signal))
+    const mine = before.then(() => !signal.aborted && this.#isGone(suspect, signal, gate))
     const settled = mine.catch(() => {})
     this.#headroom.set(id, settled)
     void settled.then(() => {
@@ -88,9 +92,9 @@ export class RouteOpener {
     return mine
   }
 
-  async #isGone(suspect: Suspect, signal: AbortSignal): Promise<boolean> {
+  async #isGone(suspect: Suspect, signal: AbortSignal, gate: OpenGate): Promise<boolean> {
     try {
-      return await this.#terminate(suspect, signal)
+      return await this.#terminate(suspect, signal, gate)
     } catch (error) {
       const sqlstate = error instanceof LoginFailedError ? error.sqlstate : undefined
       if (sqlstate === NO_DATABASE && suspect.record.route.database === suspect.database) return true
@@ -98,12 +102,23 @@ export class RouteOpener {
     }
   }
 
-  async #terminate({ record, server, pid, role }: Suspect, signal: AbortSignal): Promise<boolean> {
+  async #terminate(
+    { record, server, pid, role }: Suspect,
+    signal: AbortSignal,
+    gate: OpenGate,
+  ): Promise<boolean> {
     const { connectTimeoutMs } = this.#options
     // Nothing that the role has set for itself may change what the statement means.
     const settings = { search_path: '', statement_timeout: String(connectTimeoutMs) }
     const target = { ...this.#targetOf(record, server), settings }
-    const connection = await this.#connect(target, { connectTimeoutMs, signal })
+    const refusal = gate.refusal(record, server)
+    if (refusal) throw refusal
+    const attempt = gate.begin(record, server)
+    const connection = await this.#connect(target, { connectTimeoutMs, signal }).catch((error: Error) => {
+      attempt.failed(error)
+      throw error
+    })
+    attempt.opened()
     try {
       const run = connection.run({ text: TERMINATE, params: [pid, role], prepare: false })
       const { rows } = await within(unlessAborted(run, signal), connectTimeoutMs, late(server))

@@ -1,4 +1,6 @@
 import type { TenantId } from '../tenant/tenant-id.ts'
+import type { Breakers } from './breaker/breakers.ts'
+import type { BreakerState } from './breaker/server-breaker.ts'
 import type { ResolvedRouterOptions } from './options.ts'
 import type { SlotState } from './pool/slot.ts'
 import type { TenantPool } from './pool/tenant-pool.ts'
@@ -25,27 +27,39 @@ export interface RouterStats {
     readonly server: string
     readonly limit: number
     readonly out: number
+    /** Whether new connections are opened: not while `open`, but for a probe a second. */
+    readonly breaker: BreakerState
   })[]
   readonly pools: readonly PoolStats[]
   readonly poolsLimit: number
   readonly waiters: number
 }
 
-export function snapshot(scheduler: Scheduler, options: ResolvedRouterOptions): RouterStats {
+/** Servers are those that have a pool, or a breaker that is not closed. */
+export function snapshot(
+  scheduler: Scheduler,
+  breakers: Breakers,
+  options: ResolvedRouterOptions,
+): RouterStats {
   const now = performance.now()
   const pools = [...scheduler.pools]
   const byServer = groupByServer(pools)
+  const idle = breakers.broken.filter(({ server }) => !byServer.has(server.id))
   return {
     connections: {
       ...countStates(pools),
       limit: options.maxConnections,
       out: scheduler.budget.out('process'),
     },
-    servers: [...byServer].map(([server, members]) => ({
+    servers: [
+      ...[...byServer].map(([id, members]) => ({ id, members, server: members[0]?.server })),
+      ...idle.map(({ server }) => ({ id: server.id, members: [], server })),
+    ].map(({ id, members, server }) => ({
       ...countStates(members),
-      server,
-      limit: members[0]?.server.budget.maxConnections ?? 0,
-      out: scheduler.budget.out('server', server),
+      server: id,
+      limit: server?.budget.maxConnections ?? 0,
+      out: scheduler.budget.out('server', id),
+      breaker: breakers.stateOf(id),
     })),
     pools: pools.map((pool) => ({
       ...countStates([pool]),

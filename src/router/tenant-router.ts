@@ -1,47 +1,43 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '../connection/connection.ts'
 import type { Sql, TransactionSql } from '../connection/sql.ts'
 import {
   AcquireTimeoutError,
   NotWarmError,
   RouterClosedError,
-  ServerUnknownError,
   TenantryError,
   TenantUnknownError,
 } from '../errors.ts'
 import type { Directory } from '../registry/directory.ts'
+import type { ServerRecord } from '../registry/server-record.ts'
 import { refuseOtherTenant, requireTenant, runAsTenant } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { statusError, termsError } from './admission.ts'
+import { Breakers } from './breaker/breakers.ts'
+import { failureClass } from './breaker/failure-class.ts'
+import type { OpenGate } from './breaker/open-gate.ts'
 import { EventHub, type RouterEvents } from './events.ts'
+import { Fences } from './fences.ts'
 import { Lease } from './lease.ts'
 import { type LeaseOptions, type LeaseTerms, leaseTerms } from './lease-options.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './options.ts'
-import type { OpenConnection } from './pool/opener.ts'
-import type { ConfirmGone } from './pool/retirement.ts'
+import type { OpenConnection, OpenTerms } from './pool/opener.ts'
+import type { Suspect } from './pool/retirement.ts'
 import type { Slot } from './pool/slot.ts'
 import type { TenantPool } from './pool/tenant-pool.ts'
 import { byPresentRoute } from './present-route.ts'
+import { RecordFollower } from './record-follower.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import { createSql } from './sql/sql-facade.ts'
 import { type RouterStats, snapshot } from './stats.ts'
 import { beginMode, type TransactionOptions } from './transaction-options.ts'
 
-/** Asking after a change that was heard and does not show yet. */
-const FOLLOW_FIRST_MS = 100
-const FOLLOW_MAX_MS = 6_400
-
-interface Fence {
-  readonly generation: number
-  readonly epoch: number
-  readonly error: Error
-}
-
 /** What opens and ends backends for the router. */
 export interface Backends {
   readonly open: OpenConnection
-  readonly confirmGone: ConfirmGone
+  /** As `ConfirmGone`; asks the gate before it connects. */
+  confirmGone(suspect: Suspect, signal: AbortSignal, gate: OpenGate): Promise<boolean>
 }
 
 /**
@@ -50,12 +46,12 @@ export interface Backends {
  */
 export class TenantRouter implements AsyncDisposable {
   readonly options: ResolvedRouterOptions
-  readonly #directory: Directory
   readonly #events = new EventHub()
+  readonly #breakers: Breakers
   readonly #scheduler: Scheduler
-  readonly #fences = new Map<TenantId, Fence>()
+  readonly #fences = new Fences()
+  readonly #records: RecordFollower
   readonly #sweeper: NodeJS.Timeout
-  readonly #changes: Disposable
   readonly #onClosed: () => Promise<void>
   #closing: Promise<void> | undefined
 
@@ -68,23 +64,21 @@ export class TenantRouter implements AsyncDisposable {
   ) {
     this.#onClosed = onClosed
     this.options = RouterOptions.parse(options)
-    this.#directory = directory
-    const open: OpenConnection = (record, server, terms) =>
-      backends.open(record, server, terms).catch((error: unknown) => this.#fenceOn(error, record))
-    const confirmGone = byPresentRoute(directory, backends.confirmGone)
+    this.#breakers = new Breakers(this.#events)
+    const open: OpenConnection = (record, server, terms) => this.#open(backends.open, record, server, terms)
+    const confirmGone = byPresentRoute(directory, (suspect, signal) =>
+      backends.confirmGone(suspect, signal, this.#breakers),
+    )
     this.#scheduler = new Scheduler(this.options, open, confirmGone, this.#events)
     const sweepMs = Math.min(Math.max(this.options.poolIdleTimeoutMs / 10, 20), 5_000)
     this.#sweeper = setInterval(() => this.#scheduler.sweep(), sweepMs).unref()
-    this.#changes = directory.onChange((change) => {
-      if (change !== 'reset' && change.kind === 'tenant') void this.#refresh(change.id as TenantId)
-      else if (change === 'reset' || change.kind === 'server') void this.#refreshAll()
-    })
+    this.#records = new RecordFollower(directory, this.#scheduler, (id) => this.#fences.lift(id))
   }
 
   /**
    * One connection of the tenant, alone, until it is released or its deadline passes.
    * @throws {TenantryError} with the codes tenant_*, role_not_isolated, acquire_timeout, too_many_waiters,
-   * nested_lease, not_warm, server_*, tls_failed, login_failed, identity_*, registry_unavailable, router_closed, cancelled.
+   * nested_lease, not_warm, server_*, circuit_open, tls_failed, login_failed, identity_*, registry_unavailable, router_closed, cancelled.
    */
   async lease(id: string, options: LeaseOptions = {}): Promise<Lease> {
     const tenant = parseTenantId(id)
@@ -141,7 +135,7 @@ export class TenantRouter implements AsyncDisposable {
   }
 
   stats(): RouterStats {
-    return snapshot(this.#scheduler, this.options)
+    return snapshot(this.#scheduler, this.#breakers, this.options)
   }
 
   on<E extends keyof RouterEvents>(event: E, listener: (payload: RouterEvents[E]) => void): Disposable {
@@ -166,7 +160,7 @@ export class TenantRouter implements AsyncDisposable {
 
   async #drain(): Promise<void> {
     clearInterval(this.#sweeper)
-    this.#changes[Symbol.dispose]()
+    this.#records.close()
     await this.#scheduler.close(this.options.drainTimeoutMs)
     await this.#onClosed()
   }
@@ -205,16 +199,19 @@ export class TenantRouter implements AsyncDisposable {
   /** The pool to lease from. A tenant that is no longer served loses what it has open, whoever noticed first. */
   async #admit(tenant: TenantId, terms: LeaseTerms): Promise<TenantPool> {
     if (this.#closing) throw new RouterClosedError('a lease was asked for after close()')
-    const { record, revision, server } = await this.#route(tenant, terms.signal).catch((error: unknown) => {
-      if (error instanceof TenantUnknownError) this.#cut(tenant, error)
-      throw error
-    })
+    const { record, revision, server } = await this.#records
+      .route(tenant, terms.signal)
+      .catch((error: unknown) => {
+        if (error instanceof TenantUnknownError) this.#records.cut(tenant, error)
+        throw error
+      })
     const gone = statusError(record)
-    if (gone) this.#cut(tenant, gone)
+    if (gone) this.#records.cut(tenant, gone)
     const present = this.#scheduler.current(tenant)
     // The pool may know a newer record than was read here.
     const newest = present && present.revision > revision ? present.record : record
-    const refusal = gone ?? statusError(newest) ?? termsError(newest, server, terms) ?? this.#fenceOf(newest)
+    const refusal =
+      gone ?? statusError(newest) ?? termsError(newest, server, terms) ?? this.#fences.of(newest)
     if (refusal) throw refusal
     if (terms.onlyIfWarm && !present?.hasOpen(terms.trust)) {
       throw new NotWarmError(`tenant ${tenant} has no open connection`)
@@ -222,26 +219,23 @@ export class TenantRouter implements AsyncDisposable {
     return this.#scheduler.poolOf(record, revision, server)
   }
 
-  #cut(tenant: TenantId, error: Error): void {
-    const pool = this.#scheduler.current(tenant)
-    if (pool) this.#scheduler.cut(pool, 'suspended', error)
-  }
-
-  async #route(tenant: TenantId, signal?: AbortSignal) {
-    const entry = await this.#directory.tenant(tenant, signal)
-    if (!entry) throw new TenantUnknownError(`tenant ${tenant} is not in the registry`)
-    const server = await this.#directory.server(entry.record.route.server, signal)
-    if (!server) {
-      throw new ServerUnknownError(
-        `tenant ${tenant} is on server ${entry.record.route.server}, which is not in the registry`,
+  /** Where the login is refused and the registry has another record by now, that one is tried: once. */
+  async #open(
+    open: OpenConnection,
+    record: TenantRecord,
+    server: ServerRecord,
+    terms: OpenTerms,
+  ): Promise<Connection> {
+    try {
+      return await open(record, server, terms)
+    } catch (error) {
+      const newer =
+        failureClass(error) === 'auth' ? await this.#records.reread(record, terms.signal) : undefined
+      if (newer === undefined) return this.#fenceOn(error, record)
+      return await open(newer.record, newer.server, terms).catch((again: unknown) =>
+        this.#fenceOn(again, newer.record),
       )
     }
-    return { record: entry.record, revision: entry.revision, server: server.record }
-  }
-
-  #fenceOf({ id, generation, epoch }: TenantRecord): Error | undefined {
-    const fence = this.#fences.get(id)
-    return fence?.generation === generation && fence.epoch === epoch ? fence.error : undefined
   }
 
   #fenceOn(error: unknown, record: TenantRecord): never {
@@ -250,50 +244,10 @@ export class TenantRouter implements AsyncDisposable {
       const pool = this.#scheduler.current(record.id)
       // What an older record led to says nothing of where the tenant is now.
       if (pool?.isOfEpoch(record)) {
-        this.#fences.set(record.id, { generation: record.generation, epoch: record.epoch, error })
+        this.#fences.put(record, error)
         this.#scheduler.cut(pool, 'fenced', error)
       }
     }
     throw error
-  }
-
-  /**
-   * Follows a change that was heard: another epoch drains the pool, another status ends it. The directory may
-   * still answer from before (the registry is slow or down), so it is asked again until the change shows.
-   */
-  async #refresh(id: TenantId): Promise<void> {
-    this.#fences.delete(id)
-    const before = this.#scheduler.current(id)?.revision
-    for (
-      let againInMs = FOLLOW_FIRST_MS;
-      !this.#closing;
-      againInMs = Math.min(againInMs * 2, FOLLOW_MAX_MS)
-    ) {
-      if (!this.#scheduler.current(id)) return
-      const revision = await this.#follow(id)
-      if (revision === undefined || (before !== undefined && revision > before)) return
-      if (againInMs === FOLLOW_MAX_MS) return
-      await sleep(againInMs, undefined, { ref: false })
-    }
-  }
-
-  /** Resolves the revision that was seen, 0 when the registry could not be asked; undefined when the tenant is gone. */
-  async #follow(id: TenantId): Promise<number | undefined> {
-    try {
-      const { record, revision, server } = await this.#route(id)
-      const error = statusError(record)
-      if (error) this.#cut(id, error)
-      else if (this.#scheduler.current(id)) this.#scheduler.follow(record, revision, server)
-      return revision
-    } catch (error) {
-      if (!(error instanceof TenantUnknownError)) return 0
-      this.#cut(id, error)
-      return undefined
-    }
-  }
-
-  async #refreshAll(): Promise<void> {
-    const tenants = new Set([...this.#scheduler.pools].map((pool) => pool.id))
-    await Promise.all([...tenants].map((id) => this.#follow(id)))
   }
 }

@@ -4,6 +4,8 @@ import type { TenantRouter } from '../router/tenant-router.ts'
 
 /** The label of all who have no series of their own. */
 const OTHERS = 'other'
+/** The gauge's values, by state. */
+const BREAKER = { closed: 0, 'half-open': 1, open: 2 } as const
 /** As the router counts them; together they are the permits out. */
 const STATES = ['opening', 'idle', 'leased', 'cleaning', 'closing', 'quarantined'] as const
 
@@ -29,6 +31,11 @@ export function poolGauges(
     'Connections that tenants of a server may have, for this process.',
     'server',
   )
+  const breaker = gauge(
+    'breaker_state',
+    'Whether new connections to a server are opened: 0 closed (they are), 1 half open (a probe), 2 open.',
+    'server',
+  )
   const processLimit = gauge('connections_limit', 'Connections that this process may have, over all servers.')
   const pools = gauge('pools', 'Tenants with at least one connection open or opening.')
   const draining = gauge('pools_draining', 'Pools that end when their leases do.')
@@ -40,13 +47,14 @@ export function poolGauges(
   )
   return () => {
     const stats = router.stats()
-    for (const labelled of [connections, limit, ofTenant]) labelled.reset()
+    for (const labelled of [connections, limit, breaker, ofTenant]) labelled.reset()
     processLimit.set(stats.connections.limit)
     pools.set(stats.pools.filter((pool) => openIn(pool) > 0).length)
     draining.set(stats.pools.filter((pool) => pool.isDraining).length)
     waiting.set(stats.waiters)
     for (const { server, ...counts } of stats.servers) {
       limit.set({ server }, counts.limit)
+      breaker.set({ server }, BREAKER[counts.breaker])
       for (const state of STATES) connections.set({ server, state }, counts[state])
     }
     for (const [tenant, count] of topConnections(stats.pools, topTenants)) ofTenant.set({ tenant }, count)

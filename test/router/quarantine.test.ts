@@ -3,6 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
+import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
 import { RouterOptions } from '../../src/router/options.ts'
 import { type ConfirmGone, Retirement } from '../../src/router/pool/retirement.ts'
@@ -148,7 +149,7 @@ describe('evidence that a backend has gone', () => {
     const opener = new RouteOpener(sealer(), randomUUID(), RouterOptions.parse({}))
     const looks: Promise<boolean>[] = []
     const confirmGone: ConfirmGone = (suspect, signal) => {
-      const look = opener.confirmGone(suspect, signal)
+      const look = opener.confirmGone(suspect, signal, new Breakers(new EventHub()))
       looks.push(look)
       return look
     }

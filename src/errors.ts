@@ -381,6 +381,9 @@ export class AnswerRefusedError extends RegistryUnavailableError {
   }
 }
 
+/** What an earlier process held of the registry cannot be used: changed, cut, too old, of another registry or version. */
+export class SnapshotRefusedError extends RegistryUnavailableError {}
+
 /** The registry's schema is newer than this version understands. Upgrade this process. */
 export class RegistryTooNewError extends TenantryError {
   readonly code = 'registry_too_new'

@@ -44,7 +44,7 @@ export class ChangeFollower {
         this.#onFault(fault)
       }
       // Backends end only when told to; one that is closed under us must not make this loop spin.
-      await new Wakeup().wait(RETRY_MS, signal)
+      await new Wakeup().wait(RETRY_MS * (0.5 + Math.random() / 2), signal)
     }
   }
 }

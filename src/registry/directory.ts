@@ -1,18 +1,24 @@
-import { RegistryUnavailableError } from '../errors.ts'
+import { AnswerRefusedError, RegistryUnavailableError } from '../errors.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
 import { refuseAborted, unlessAborted } from './abort.ts'
 import { type AliasKind, aliasId } from './alias-record.ts'
+import { Census } from './census.ts'
 import { ChangeFollower } from './change-follower.ts'
+import { ChangeListeners, type DirectoryChange } from './change-listeners.ts'
 import { DirectoryOptions, type ResolvedDirectoryOptions } from './directory-options.ts'
-import { type Held, RecordCache } from './record-cache.ts'
+import { Freshness } from './freshness.ts'
+import { RecordCache } from './record-cache.ts'
+import { type RefusalCounts, RefusedAnswers } from './refused-answers.ts'
 import type { Change, ChangeBatch, Entry, Kind, Registry } from './registry.ts'
+import { RegistryReader } from './registry-reader.ts'
 import { SingleFlight } from './single-flight.ts'
+import type { SnapshotEntry } from './snapshot/snapshot.ts'
 import { within } from './within.ts'
 
 /** While the registry cannot be asked and older answers are served, it is tried again so often. */
 const PROBE_MS = 1_000
-
-export type DirectoryChange = { readonly kind: Kind; readonly id: string } | 'reset'
+/** An answer that is older than what was heard of is asked for again after so long. */
+const LAG_PAUSE_MS = 100
 
 export interface DirectoryStats {
   /** Lookups answered from memory. */
@@ -22,6 +28,8 @@ export interface DirectoryStats {
   readonly failures: number
   /** Lookups answered with something older because the registry did not answer. */
   readonly staleServed: number
+  /** Answers that were not believed. */
+  readonly refused: RefusalCounts
   readonly records: number
   readonly absences: number
 }
@@ -34,21 +42,23 @@ export interface DirectoryStats {
  * read again, once for all who ask; who asks after a change was heard waits for a read begun after it. If that
  * fails, the older answer is served: for ever if it is a refusal (suspended, deleted, revoked), for
  * `staleMaxMs` otherwise. Absence is never served without a fresh answer.
+ *
+ * An answer that cannot be true is as good as none: a record that cannot be read, an older revision, or the
+ * absence of what is held where no change was heard and the registry lost much else as well.
  */
 export class Directory implements AsyncDisposable {
-  readonly #registry: Registry
   readonly #options: ResolvedDirectoryOptions
   readonly #cache: RecordCache
   readonly #flights = new SingleFlight<Entry | undefined>()
-  /** Reads under way, for `close()`. */
-  readonly #reads = new Set<AbortController>()
+  readonly #reader: RegistryReader
+  readonly #refused: RefusedAnswers
+  readonly #census: Census
   readonly #follower: ChangeFollower
-  readonly #listeners = new Set<(change: DirectoryChange) => void>()
+  readonly #listeners: ChangeListeners
+  readonly #freshness: Freshness
   readonly #onFault: (fault: unknown) => void
   readonly #startedAt = performance.now()
-  readonly #counters = { hits: 0, reads: 0, failures: 0, staleServed: 0 }
-  /** The last read failed or was slow: who holds an older answer does not wait. */
-  #isDown = false
+  readonly #counters = { hits: 0, staleServed: 0 }
   #isClosed = false
   #probedAt = Number.NEGATIVE_INFINITY
 
@@ -58,7 +68,6 @@ export class Directory implements AsyncDisposable {
     options: DirectoryOptions = {},
     onFault: (fault: unknown) => void = () => {},
   ) {
-    this.#registry = registry
     this.#options = DirectoryOptions.parse(options)
     this.#cache = new RecordCache(this.#options.maxRecords, this.#options.maxAbsences)
     this.#onFault = (fault) => {
@@ -68,6 +77,11 @@ export class Directory implements AsyncDisposable {
         // There is nobody left to tell, and the changes must be followed all the same.
       }
     }
+    this.#reader = new RegistryReader(registry, this.#options.readTimeoutMs)
+    this.#listeners = new ChangeListeners(this.#onFault)
+    this.#freshness = new Freshness(this.#options, () => this.#heardAt)
+    this.#refused = new RefusedAnswers(this.#onFault)
+    this.#census = new Census(this.#cache, this.#reader, this.#onFault)
     this.#follower = new ChangeFollower(registry, (batch) => this.#hear(batch), this.#onFault)
   }
 
@@ -108,10 +122,7 @@ export class Directory implements AsyncDisposable {
 
   /** Called after each change that is heard, when lookups already know of it. Lasts until disposed. */
   onChange(listener: (change: DirectoryChange) => void): Disposable {
-    // A wrapper of its own, so that one function may listen twice.
-    const entry = (change: DirectoryChange) => listener(change)
-    this.#listeners.add(entry)
-    return { [Symbol.dispose]: () => void this.#listeners.delete(entry) }
+    return this.#listeners.add(listener)
   }
 
   /** Seconds since all changes were known for the last time. */
@@ -120,13 +131,43 @@ export class Directory implements AsyncDisposable {
   }
 
   stats(): DirectoryStats {
-    return { ...this.#counters, records: this.#cache.records, absences: this.#cache.absences }
+    const refused = this.#refused.counts
+    return {
+      ...this.#counters,
+      ...this.#reader.counters,
+      refused,
+      records: this.#cache.records,
+      absences: this.#cache.absences,
+    }
+  }
+
+  /** Rises with everything that is learnt. */
+  get version(): number {
+    return this.#cache.version
+  }
+
+  /** Every record that is held, from the most recently used one. `now` is the wall clock's. */
+  held(now: number): SnapshotEntry[] {
+    const offset = now - performance.now()
+    return [...this.#cache.held()].flatMap((held) => {
+      const knownAt = Math.round(offset + this.#freshness.knownUntil(held))
+      return held.entry === undefined ? [] : [{ entry: held.entry, knownAt }]
+    })
+  }
+
+  /** Takes in what another process held, to be served until the registry answers. `now` is the wall clock's. */
+  restore(entries: readonly SnapshotEntry[], now: number): void {
+    for (const { entry, knownAt } of entries.slice(0, this.#options.maxRecords).toReversed()) {
+      // Of a clock that was ahead of ours, the age is not known: it counts from now.
+      const age = Math.max(0, now - knownAt)
+      this.#cache.restore(keyOf(entry.kind, entry.id), entry, performance.now() - age)
+    }
   }
 
   /** Ends the watch and every read. Safe to call again. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const read of this.#reads) read.abort()
+    this.#reader.close()
     this.#listeners.clear()
     await this.#follower.close()
   }
@@ -145,7 +186,7 @@ export class Directory implements AsyncDisposable {
     this.#refuseClosed()
     const key = keyOf(kind, id)
     const held = this.#cache.get(key)
-    if (held === undefined || !isHeldEnough || !this.#isFresh(held)) {
+    if (held === undefined || !isHeldEnough || !this.#freshness.isFresh(held)) {
       return (await this.#renew(kind, id, key, signal)) as Entry<K> | undefined // the key says the kind
     }
     this.#counters.hits++
@@ -163,12 +204,14 @@ export class Directory implements AsyncDisposable {
     key: string,
     signal: AbortSignal | undefined,
   ): Promise<Entry | undefined> {
-    const older = this.#servable(key)
-    if (older !== undefined && this.#isDown) {
-      this.#probe(kind, id, key)
+    const older = this.#freshness.servable(this.#cache.get(key))
+    if (older !== undefined && (this.#reader.isDown || this.#refused.isPaused(key))) {
+      if (this.#reader.isDown) this.#probe(kind, id, key)
       this.#counters.staleServed++
       return older
     }
+    const refused = this.#refused.recent(key)
+    if (refused !== undefined) throw refused
     const read = this.#flights.run(key, () => this.#read(kind, id, key))
     try {
       const { patienceMs } = this.#options
@@ -178,7 +221,8 @@ export class Directory implements AsyncDisposable {
       )
     } catch (error) {
       // Asked again: the read may have taken long, and what is held may be another by now.
-      const still = error instanceof RegistryUnavailableError ? this.#servable(key) : undefined
+      const still =
+        error instanceof RegistryUnavailableError ? this.#freshness.servable(this.#cache.get(key)) : undefined
       if (still === undefined) throw error
       this.#counters.staleServed++
       return still
@@ -189,67 +233,36 @@ export class Directory implements AsyncDisposable {
     // Asked again: it may have waited for the read before it.
     this.#refuseClosed()
     const pending = this.#cache.begin(key)
-    const stop = new AbortController()
-    this.#reads.add(stop)
-    this.#counters.reads++
     try {
-      const entry = await this.#ask(kind, id, stop.signal)
-      this.#isDown = false
+      const entry = await this.#reader.find(kind, id)
+      if (entry === undefined) await this.#census.refuseVanished(key)
       this.#cache.store(pending, entry)
+      this.#refused.accept(key)
+      if (this.#cache.isChangeHeard(key)) this.#refused.pause(key, LAG_PAUSE_MS)
       return entry
-    } catch (cause) {
-      this.#counters.failures++
-      if (cause instanceof RegistryUnavailableError) throw cause
-      throw new RegistryUnavailableError(`cannot read ${key}`, { cause })
-    } finally {
-      this.#reads.delete(stop)
-      stop.abort()
-      this.#cache.end(pending)
-    }
-  }
-
-  async #ask(kind: Kind, id: string, signal: AbortSignal): Promise<Entry | undefined> {
-    const { readTimeoutMs } = this.#options
-    const late = () => new RegistryUnavailableError(`no answer about ${kind} ${id} in ${readTimeoutMs} ms`)
-    try {
-      // Raced as well as aborted: a backend that is slow to hear the abort delays nobody.
-      return await within(unlessAborted(this.#registry.find(kind, id, signal), signal), readTimeoutMs, late)
     } catch (error) {
-      this.#isDown = true
+      if (error instanceof AnswerRefusedError) this.#refused.refuse(key, error)
       throw error
+    } finally {
+      // What was heard meanwhile is a reason to ask again at once.
+      if (pending.isOvertaken) this.#refused.askAgain(key)
+      this.#cache.end(pending)
     }
   }
 
   /** Tries whether the registry answers again, for nobody in particular. */
   #probe(kind: Kind, id: string, key: string): void {
     const now = performance.now()
-    if (now - this.#probedAt < PROBE_MS || this.#flights.size > 0) return
+    if (now - this.#probedAt < PROBE_MS || this.#flights.size > 0 || !this.#reader.isFree) return
     this.#probedAt = now
     this.#flights.run(key, () => this.#read(kind, id, key)).catch(() => {}) // counted where it failed
   }
 
   #slow(key: string): RegistryUnavailableError {
-    this.#isDown = true
+    this.#reader.tooSlow()
     return new RegistryUnavailableError(
       `no ${key} in ${this.#options.patienceMs} ms, an older answer is held`,
     )
-  }
-
-  #isFresh(held: Held): boolean {
-    const now = performance.now()
-    if (held.isStale || now - this.#knownUntil(held) > this.#options.silenceMs) return false
-    return held.entry !== undefined || now - held.checkedAt <= this.#options.absenceMs
-  }
-
-  #servable(key: string): Entry | undefined {
-    const held = this.#cache.get(key)
-    if (held?.entry === undefined) return undefined
-    const age = performance.now() - this.#knownUntil(held)
-    return isRefusal(held.entry) || age <= this.#options.staleMaxMs ? held.entry : undefined
-  }
-
-  #knownUntil(held: Held): number {
-    return held.isStale ? held.checkedAt : Math.max(held.checkedAt, this.#heardAt)
   }
 
   get #heardAt(): number {
@@ -257,16 +270,17 @@ export class Directory implements AsyncDisposable {
   }
 
   #hear(batch: ChangeBatch): void {
-    this.#isDown = false
+    this.#reader.heard()
     if (batch.type === 'reset') {
       this.#flights.overtakeAll()
       this.#cache.announceAll(this.#heardAt)
-      this.#tell('reset')
+      this.#refused.askAgain()
+      this.#listeners.tell('reset')
       return
     }
     for (const change of batch.changes) {
       this.#announce(change)
-      this.#tell({ kind: change.kind, id: change.id })
+      this.#listeners.tell({ kind: change.kind, id: change.id })
     }
   }
 
@@ -274,25 +288,10 @@ export class Directory implements AsyncDisposable {
     const key = keyOf(change.kind, change.id)
     this.#flights.overtake(key)
     this.#cache.announce(key, change, this.#heardAt)
-  }
-
-  #tell(change: DirectoryChange): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(change)
-      } catch (fault) {
-        this.#onFault(fault)
-      }
-    }
+    this.#refused.askAgain(key)
   }
 }
 
 function keyOf(kind: Kind, id: string): string {
   return `${kind} ${id}`
-}
-
-/** Older answers that refuse are safe to repeat for ever; those that admit are not. */
-function isRefusal({ record }: Entry): boolean {
-  if ('revokedAt' in record) return record.revokedAt !== null
-  return 'status' in record && ['suspended', 'deleting', 'deleted'].includes(record.status)
 }

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { InvalidConfigError, SealingFailedError } from '../errors.ts'
 import { Secret } from '../secret.ts'
@@ -73,6 +73,15 @@ export class MasterKeys implements KeyProvider {
         cause,
       })
     }
+  }
+
+  /**
+   * A key for one purpose, which says nothing about the master key it comes from: the active one, or `kid`.
+   * @throws {SealingFailedError} when there is no key `kid`.
+   */
+  derive(purpose: string, kid = this.#active): { kid: string; key: Buffer } {
+    const derived = hkdfSync('sha256', this.#keyOf(kid), '', `tenantry|${purpose}`, KEY_BYTES)
+    return { kid, key: Buffer.from(derived) }
   }
 
   /** @throws {SealingFailedError} */

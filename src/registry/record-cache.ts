@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { RegistryUnavailableError } from '../errors.ts'
+import { AnswerRefusedError } from '../errors.ts'
 import type { Change, Entry } from './registry.ts'
 
 /** What is known of one key. Without `entry`: that there is no such record. */
@@ -25,12 +25,13 @@ export interface PendingRead {
 
 /**
  * Bounded memory of records and, apart from them so that they cannot push records out, of absences.
- * Invariant: per key, what is held never goes back to an older revision.
+ * Invariant: per key, what is held never goes back to an older generation, nor within one to an older revision.
  */
 export class RecordCache {
   readonly #records: LRUCache<string, Held>
   readonly #absences: LRUCache<string, Held>
   readonly #pending = new Map<string, PendingRead>()
+  #version = 0
 
   constructor(maxRecords: number, maxAbsences: number) {
     this.#records = new LRUCache({ max: maxRecords })
@@ -49,6 +50,42 @@ export class RecordCache {
     return this.#records.get(key) ?? this.#absences.get(key)
   }
 
+  /** Rises with everything that is stored. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** The records, from the most recently used one. */
+  held(): IterableIterator<Held> {
+    return this.#records.values()
+  }
+
+  /** Takes in what was known before this process began, as older than anything that is read; last is most recent. */
+  restore(key: string, entry: Entry, checkedAt: number): void {
+    if (this.get(key) !== undefined || this.#pending.has(key)) return
+    this.#records.set(key, { entry, seen: entry.revision, heard: 0, checkedAt, isStale: true })
+  }
+
+  /** Records by chance that no change was heard of since they were read. */
+  sample(count: number, except: string): Entry[] {
+    const chosen: Entry[] = []
+    let met = 0
+    for (const [key, { entry, heard }] of this.#records.entries()) {
+      if (entry === undefined || key === except || heard > entry.revision) continue
+      // Each of those met so far is among the chosen with equal chance.
+      const place = met < count ? met : Math.floor(Math.random() * (met + 1))
+      if (place < count) chosen[place] = entry
+      met++
+    }
+    return chosen
+  }
+
+  /** Whether a change was heard that may be the removal of what is held. */
+  isChangeHeard(key: string): boolean {
+    const held = this.#records.peek(key)
+    return held?.entry !== undefined && held.heard > held.entry.revision
+  }
+
   /** Must be followed by `end()`. One read of a key at a time. */
   begin(key: string): PendingRead {
     const pending = {
@@ -65,16 +102,20 @@ export class RecordCache {
     this.#pending.delete(read.key)
   }
 
-  /** @throws {RegistryUnavailableError} when the answer is older than what is known, as from a replica that lags. */
+  /** @throws {AnswerRefusedError} when the answer is older than what is known, as from a replica that lags. */
   store(read: PendingRead, entry: Entry | undefined): void {
     const held = this.get(read.key)
+    const isNewer = isOfNewerGeneration(entry, held?.entry)
     const known = held?.seen ?? 0
-    if (entry !== undefined && entry.revision < known) {
-      throw new RegistryUnavailableError(
+    if (entry !== undefined && (isNewer === false || (isNewer === undefined && entry.revision < known))) {
+      throw new AnswerRefusedError(
+        'older',
         `the registry answered with revision ${entry.revision} of ${read.key}, ${known} was known`,
       )
     }
-    const heard = held?.heard ?? 0
+    this.#version++
+    // What was heard of an earlier tenant of this name says nothing about this one.
+    const heard = isNewer ? 0 : (held?.heard ?? 0)
     const next: Held = {
       entry,
       seen: entry?.revision ?? Math.max(known, read.heardBefore),
@@ -103,6 +144,14 @@ export class RecordCache {
     for (const pending of this.#pending.values()) pending.isOvertaken = true
     for (const held of [...this.#records.values(), ...this.#absences.values()]) markStale(held, heardAt)
   }
+}
+
+/** Undefined where they are of the same generation, or of none. */
+function isOfNewerGeneration(entry: Entry | undefined, than: Entry | undefined): boolean | undefined {
+  const [one, other] = [entry, than].map((of) =>
+    of !== undefined && 'generation' in of.record ? of.record.generation : undefined,
+  )
+  return one === undefined || other === undefined || one === other ? undefined : one > other
 }
 
 function markStale(held: Held, heardAt: number): void {

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { InvalidRequestError, RegistryUnavailableError } from '../errors.ts'
+import { AnswerRefusedError, InvalidRequestError } from '../errors.ts'
 import { TenantRecord } from '../tenant/tenant-record.ts'
 import { AliasRecord, aliasId } from './alias-record.ts'
 import { KeyRecord } from './key-record.ts'
@@ -19,12 +19,22 @@ export const RECORD_SCHEMAS: { readonly [K in Kind]: z.ZodType<Records[K]> } = {
 
 /**
  * A record as a backend keeps it.
- * @throws {RegistryUnavailableError} when this version cannot read it; its values are not repeated.
+ * @throws {AnswerRefusedError} when it is not one of this kind and id; nothing that it holds is repeated.
  */
 export function parseStoredRecord<K extends Kind>(kind: K, id: string, stored: unknown): Records[K] {
   const parsed = RECORD_SCHEMAS[kind].safeParse(stored)
-  if (parsed.success) return parsed.data
-  throw new RegistryUnavailableError(`the registry's ${kind} ${id} cannot be read: ${faultsOf(parsed.error)}`)
+  if (!parsed.success) {
+    const fields = new Set(parsed.error.issues.map((issue) => `${String(issue.path[0] ?? '')} ${issue.code}`))
+    throw unreadable(kind, id, [...fields].join(', '))
+  }
+  // One tenant's record in another's place would send the one's requests to the other's database.
+  const put = { kind, record: parsed.data } as Put // the schema of the kind made it one
+  if (idOf(put) !== id) throw unreadable(kind, id, 'it names another id')
+  return parsed.data
+}
+
+function unreadable(kind: Kind, id: string, why: string): AnswerRefusedError {
+  return new AnswerRefusedError('unreadable', `the registry's ${kind} ${id} cannot be read: ${why}`)
 }
 
 /** @throws {InvalidRequestError} when the record is not one of its kind, or is not the one its id says. */

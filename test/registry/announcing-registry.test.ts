@@ -7,7 +7,7 @@ import { makeKey } from '../../src/registry/api-key.ts'
 import { FileRegistry } from '../../src/registry/file/file-registry.ts'
 import type { Change, Put } from '../../src/registry/registry.ts'
 
-it('announces each put of a commit that holds, before it resolves, and nothing of one that does not', async () => {
+it('announces each put and removal of a commit that holds, before it resolves, and nothing of one that does not', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-announce-'))
   const heard: Change[] = []
   const registry = announcing(await FileRegistry.open(join(folder, 'r.yaml')), (change) => heard.push(change))
@@ -35,6 +35,10 @@ it('announces each put of a commit that holds, before it resolves, and nothing o
     await expect(commit()).rejects.toMatchObject({ code: 'revision_conflict' })
     expect(heard).toHaveLength(1)
     expect((await registry.find('key', id))?.record).toEqual(put.record)
+    const [revision = 0] = revisions
+    await registry.commit({ removes: [{ kind: 'key', id }], audit }, [{ kind: 'key', id, revision }])
+    expect(heard.slice(1)).toEqual([{ kind: 'key', id, revision: revision + 1 }])
+    expect(await registry.find('key', id)).toBeUndefined()
   } finally {
     await registry.close()
     await rm(folder, { recursive: true, force: true })

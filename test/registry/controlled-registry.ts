@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { RegistryUnavailableError, UnsupportedError } from '../../src/errors.ts'
 import { batchAfter, parsePosition } from '../../src/registry/change-log.ts'
-import type { Change, ChangeBatch, Entry, Kind, Put, Registry } from '../../src/registry/registry.ts'
+import type { Change, ChangeBatch, Entry, Kind, Page, Put, Registry } from '../../src/registry/registry.ts'
 import { Wakeup } from '../../src/registry/wakeup.ts'
 
 /**
@@ -112,8 +112,10 @@ export class ControlledRegistry implements Registry {
   findByAlias(): never {
     throw new UnsupportedError('findByAlias', 'the directory does not use it')
   }
-  list(): never {
-    throw new UnsupportedError('list', 'the directory does not use it')
+  async list<K extends Kind>(kind: K): Promise<Page<K>> {
+    if (this.mode !== 'up') throw new RegistryUnavailableError(this.mode)
+    const entries = [...this.#entries.values()].filter((entry): entry is Entry<K> => entry.kind === kind)
+    return { entries, next: undefined }
   }
   commit(): never {
     throw new UnsupportedError('commit', 'the directory does not use it')

@@ -5,7 +5,7 @@ import { Directory } from '../../src/registry/directory.ts'
 import type { Entry } from '../../src/registry/registry.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { ControlledRegistry } from './controlled-registry.ts'
-import { tenant } from './records.ts'
+import { server, tenant } from './records.ts'
 
 const acme = parseTenantId('acme')
 const step = fc.constantFrom(
@@ -37,6 +37,7 @@ type Found = Lookup & { readonly answer: Entry }
 /** Runs the steps and records every lookup. */
 async function live(steps: readonly Step[]) {
   const registry = new ControlledRegistry()
+  registry.put(server('main'))
   // So short that every lookup must ask as soon as anything is silent or stale.
   const directory = new Directory(registry, { patienceMs: 0, silenceMs: 1, absenceMs: 1, readTimeoutMs: 50 })
   const lookups: Lookup[] = []

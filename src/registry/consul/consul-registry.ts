@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { RegistryTooNewError, RegistryUnavailableError } from '../../errors.ts'
+import { AnswerRefusedError, RegistryTooNewError, RegistryUnavailableError } from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
 import { type AliasKind, aliasId } from '../alias-record.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
@@ -255,7 +255,7 @@ async function prepare(client: ConsulClient, keys: ConsulKeys): Promise<string> 
 function entryOf<K extends Kind>(kind: K, id: string, { value }: Item): Entry<K> {
   const stored = Stored.safeParse(parseJson(value))
   if (!stored.success)
-    throw new RegistryUnavailableError(`the registry's ${kind} ${id} in Consul is not one of ours`)
+    throw new AnswerRefusedError('unreadable', `the registry's ${kind} ${id} in Consul is not one of ours`)
   const { revision, record } = stored.data
   return { kind, id, revision, record: parseStoredRecord(kind, id, record) }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
+import { InvalidConfigError } from '../../errors.ts'
 import type { ChangeLog } from '../change-log.ts'
 import type { Change, Commit, Entry, Kind } from '../registry.ts'
 
@@ -81,6 +82,22 @@ export function takeOver(
     state: { id: read.id, generation, entries, revision, changes: [...log, ...stamps].slice(-maxChanges) },
     stamped: stamps.length > 0 || isOlder || generation !== read.generation,
   }
+}
+
+/**
+ * A hand that empties or cuts the file does so by mistake far more often than to remove everyone at once.
+ * @throws {InvalidConfigError} when more than half of the entries are gone and no process says that it removed them.
+ */
+export function refuseShrunken(before: FileState, read: FileState, file: string): void {
+  // The log no longer reaches back to us: processes may have removed them.
+  if ((read.changes[0]?.revision ?? 0) > before.revision + 1) return
+  const logged = new Set(read.changes.map(({ kind, id }) => entryKey(kind, id)))
+  let gone = 0
+  for (const key of before.entries.keys()) if (!read.entries.has(key) && !logged.has(key)) gone++
+  if (gone < 2 || gone <= before.entries.size / 2) return
+  throw new InvalidConfigError([
+    `${file}: ${gone} of ${before.entries.size} records are gone at once; where that is meant, remove at most half at a time`,
+  ])
 }
 
 function highestGeneration(entries: ReadonlyMap<string, Entry>): number {

@@ -1,6 +1,6 @@
 import { InvalidConfigError, RegistryTooNewError, RegistryUnavailableError } from '../../errors.ts'
 import { withFileLock } from './file-lock.ts'
-import { emptyState, type FileState, takeOver } from './file-state.ts'
+import { emptyState, type FileState, refuseShrunken, takeOver } from './file-state.ts'
 import { formatRegistry, parseRegistryText } from './registry-text.ts'
 import { appendLine, type FileContent, fingerprintOf, readWholeFile, replaceFile } from './whole-file.ts'
 
@@ -158,6 +158,7 @@ export class RegistryFile {
       if (read.id !== this.state.id) {
         throw new InvalidConfigError([`${this.#path}: id: another registry was put in the place of this one`])
       }
+      refuseShrunken(this.state, read, this.#path)
       this.#fault = undefined
       return takeOver(this.state, read, this.#maxChanges)
     } catch (error) {

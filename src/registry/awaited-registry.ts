@@ -1,0 +1,161 @@
+import { RegistryUnavailableError } from '../errors.ts'
+import type { AliasKind } from './alias-record.ts'
+import type { ChangeBatch, Commit, Entry, Expectation, Kind, ListFilter, Page, Registry } from './registry.ts'
+import { Wakeup } from './wakeup.ts'
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 1_000
+
+/**
+ * A registry that may not answer yet: it is tried again with growing pauses until it opens or `close()`. Until then
+ * every call throws `RegistryUnavailableError`, and `changes` waits.
+ */
+export class AwaitedRegistry implements Registry {
+  readonly #open: () => Promise<Registry>
+  readonly #onFault: (fault: unknown) => void
+  readonly #closed = new AbortController()
+  readonly #opening: Promise<void>
+  #registry: Registry | undefined
+  #expectedId: string | undefined
+  #reported: string | undefined
+  #closing: Promise<void> | undefined
+
+  private constructor(
+    open: () => Promise<Registry>,
+    onFault: (fault: unknown) => void,
+    first: Registry | undefined,
+  ) {
+    this.#open = open
+    this.#onFault = onFault
+    this.#registry = first
+    this.#opening = first === undefined ? this.#keepTrying() : Promise.resolve()
+  }
+
+  /**
+   * Resolves after the first try, whether it opened or was not available.
+   * @param onFault hears why it does not open, once for each reason.
+   * @throws whatever else `open` throws at the first try: what is wrong then does not get right by waiting.
+   */
+  static async start(
+    open: () => Promise<Registry>,
+    onFault: (fault: unknown) => void,
+  ): Promise<AwaitedRegistry> {
+    try {
+      return new AwaitedRegistry(open, onFault, await open())
+    } catch (error) {
+      if (!(error instanceof RegistryUnavailableError)) throw error
+      const awaited = new AwaitedRegistry(open, onFault, undefined)
+      awaited.#report(error)
+      return awaited
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#registry !== undefined
+  }
+
+  /** Resolves when it is open, or closed; never rejects. */
+  get opened(): Promise<void> {
+    return this.#opening
+  }
+
+  /** Known from elsewhere; a registry of another id is refused when it answers. */
+  expect(id: string): void {
+    this.#expectedId = id
+  }
+
+  get id(): string {
+    return this.#registry?.id ?? this.#expectedId ?? this.#now().id
+  }
+
+  async find<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
+    return this.#now().find(kind, id, signal)
+  }
+
+  async findByAlias(
+    kind: AliasKind,
+    value: string,
+    signal?: AbortSignal,
+  ): Promise<Entry<'tenant'> | undefined> {
+    return this.#now().findByAlias(kind, value, signal)
+  }
+
+  async list<K extends Kind>(
+    kind: K,
+    cursor?: string,
+    filter?: ListFilter,
+    signal?: AbortSignal,
+  ): Promise<Page<K>> {
+    return this.#now().list(kind, cursor, filter, signal)
+  }
+
+  async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {
+    return this.#now().commit(commit, expectations)
+  }
+
+  async nextGeneration(): Promise<number> {
+    return this.#now().nextGeneration()
+  }
+
+  async *changes(position: string | undefined, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([this.#opening, aborted])
+    if (!signal.aborted && this.#registry !== undefined) yield* this.#registry.changes(position, signal)
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#end())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #end(): Promise<void> {
+    this.#closed.abort()
+    await this.#opening
+    await this.#registry?.close()
+  }
+
+  async #keepTrying(): Promise<void> {
+    const { signal } = this.#closed
+    for (let tries = 0; !signal.aborted && this.#registry === undefined; tries++) {
+      const pause = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS)
+      await new Wakeup().wait(pause * (0.5 + Math.random() / 2), signal)
+      if (!signal.aborted) await this.#try()
+    }
+  }
+
+  async #try(): Promise<void> {
+    try {
+      const registry = await this.#open()
+      if (this.#expectedId === undefined || registry.id === this.#expectedId) {
+        this.#registry = registry
+        return
+      }
+      await registry.close()
+      this.#report(
+        new RegistryUnavailableError(
+          `another registry answers: expected ${this.#expectedId}, as in the snapshot, found ${registry.id}`,
+        ),
+      )
+    } catch (fault) {
+      this.#report(fault)
+    }
+  }
+
+  #report(fault: unknown): void {
+    const reason = fault instanceof Error ? fault.message : String(fault)
+    if (reason === this.#reported) return
+    this.#reported = reason
+    this.#onFault(fault)
+  }
+
+  #now(): Registry {
+    if (this.#registry !== undefined) return this.#registry
+    throw new RegistryUnavailableError('the registry has not answered since the start')
+  }
+}

@@ -1,5 +1,4 @@
 import { type Handler, Hono } from 'hono'
-import { requestId } from 'hono/request-id'
 import type { LifecycleParts } from '../lifecycle/parts.ts'
 import type { KeyVerifier } from '../resolve/key-verifier.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
@@ -24,12 +23,11 @@ import { answerErrors } from './answer-errors.ts'
 import type { Health } from './health.ts'
 import { bodyCap } from './middleware/body-cap.ts'
 import { countedMutations } from './middleware/counted-mutations.ts'
-import { draining } from './middleware/draining.ts'
-import { observed, type RequestObserver } from './middleware/observed.ts'
-import { requestSignal } from './middleware/request-signal.ts'
+import { framed } from './middleware/framed.ts'
 import { requiredRole } from './middleware/required-role.ts'
 import type { Mutations } from './mutations.ts'
 import type { OperatorEnv } from './request-context.ts'
+import type { RequestObserver } from './request-observation.ts'
 
 export interface OperatorAppDeps {
   readonly router: Pick<TenantRouter, 'stats' | 'evict'>
@@ -51,13 +49,7 @@ export interface OperatorAppDeps {
 /** The operator plane. Its routes and who may use them are those of `OPERATOR_ROUTES`, no more and no fewer. */
 export function operatorApp(deps: OperatorAppDeps): Hono<OperatorEnv> {
   const app = new Hono<OperatorEnv>()
-  app.use(
-    requestId({ limitLength: 64 }),
-    observed('operator', deps.observer, deps.log),
-    draining(deps.health),
-    requestSignal(deps.requestTimeoutMs),
-    countedMutations(deps.mutations),
-  )
+  app.use(framed('operator', deps), countedMutations(deps.mutations))
   const access = { ...OPERATOR_ROUTES, 'GET /metrics': deps.metricsAccess }
   for (const [route, handler] of Object.entries(handlersOf(deps))) {
     const [method = '', path = ''] = route.split(' ')

@@ -1,4 +1,5 @@
 import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
 import type { Caller } from '../resolve/caller.ts'
 
 /** What requests of both planes carry. */
@@ -23,4 +24,10 @@ export interface OperatorEnv {
     /** Who the audit says did it; set on every route that needs a key. */
     actor: string
   }
+}
+
+/** Node's own response; undefined when an app is called without a server: then there are no bindings at all. */
+export function outgoingOf(c: Context<RequestEnv>): HttpBindings['outgoing'] | undefined {
+  const bindings = c.env as RequestEnv['Bindings'] | undefined // whatever Hono's type says
+  return bindings?.outgoing
 }

@@ -1,5 +1,4 @@
 import { Hono } from 'hono'
-import { requestId } from 'hono/request-id'
 import type { QueryLimits } from '../query/query-limits.ts'
 import type { CallerResolver } from '../resolve/caller-resolver.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
@@ -7,11 +6,10 @@ import type { Log } from '../telemetry/log.ts'
 import { answerErrors } from './answer-errors.ts'
 import type { Health } from './health.ts'
 import { bodyCap } from './middleware/body-cap.ts'
-import { draining } from './middleware/draining.ts'
-import { observed, type RequestObserver } from './middleware/observed.ts'
-import { requestSignal } from './middleware/request-signal.ts'
+import { framed } from './middleware/framed.ts'
 import { resolvedCaller } from './middleware/resolved-caller.ts'
 import type { TenantEnv } from './request-context.ts'
+import type { RequestObserver } from './request-observation.ts'
 import { queryRoute } from './routes/query.ts'
 import { tenantRoute } from './routes/tenant.ts'
 import { transactionRoute } from './routes/transaction.ts'
@@ -32,12 +30,7 @@ export interface TenantAppDeps {
 export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
   const { router, limits } = deps
   const app = new Hono<TenantEnv>()
-  app.use(
-    requestId({ limitLength: 64 }),
-    observed('tenant', deps.observer, deps.log),
-    draining(deps.health),
-    requestSignal(deps.requestTimeoutMs),
-  )
+  app.use(framed('tenant', deps))
   app.use('/v1/*', resolvedCaller(deps.callers), bodyCap(deps.maxBodyBytes))
   app.route('/', queryRoute(router, limits))
   app.route('/', transactionRoute(router, limits))

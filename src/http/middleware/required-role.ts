@@ -8,7 +8,7 @@ import { singleHeader } from '../single-header.ts'
 /** Lets operator keys of at least this role pass. Keys of tenants and services are no credentials here. */
 export const requiredRole = (keys: KeyVerifier, role: OperatorRole) =>
   createMiddleware<OperatorEnv>(async (c, next) => {
-    const key = await keys.verify(singleHeader(c.req, 'authorization'), c.var.signal)
+    const key = await keys.verify(singleHeader(c.req, 'authorization'), c.get('signal'))
     if (key.scope.kind !== 'operator')
       throw new UnauthorizedError(`${key.scope.kind} key ${key.id} on the operator plane`)
     if (!reaches(key.scope.role, role))

@@ -11,6 +11,6 @@ export const resolvedCaller = (callers: CallerResolver) =>
       tenant: singleHeader(c.req, 'x-tenant-id'),
       host: singleHeader(c.req, 'host') ?? new URL(c.req.url).host,
     }
-    c.set('caller', await callers.resolve(claims, c.var.signal))
+    c.set('caller', await callers.resolve(claims, c.get('signal')))
     await next()
   })

@@ -5,6 +5,7 @@ import type { QueryLimits } from '../../query/query-limits.ts'
 import { runQuery } from '../../query/run-query.ts'
 import type { Leasing } from '../../query/tenant-lease.ts'
 import type { Caller } from '../../resolve/caller.ts'
+import { jsonAnswer } from '../json-answer.ts'
 import { jsonBody } from '../json-body.ts'
 import type { TenantEnv } from '../request-context.ts'
 
@@ -30,10 +31,10 @@ export const queryRoute = (router: Leasing, limits: QueryLimits) => {
   const QueryBody = z.strictObject({ sql: Sql, params: Params, ...runOptions(limits) })
   return new Hono<TenantEnv>().post('/v1/query', async (c) => {
     const body = await jsonBody(c.req, QueryBody)
-    const { caller, signal } = c.var
+    const caller = c.get('caller')
     const input = { ...body, readOnly: readOnlyFor(caller, body.readOnly) }
-    const json = await runQuery(router, caller, input, limits, signal)
-    return c.body(json, 200, { 'content-type': 'application/json' })
+    const json = await runQuery(router, caller, input, limits, c.get('signal'))
+    return jsonAnswer(json)
   })
 }
 

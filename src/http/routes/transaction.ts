@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { QueryLimits } from '../../query/query-limits.ts'
 import { ISOLATION_LEVELS, runTransaction } from '../../query/run-transaction.ts'
 import type { Leasing } from '../../query/tenant-lease.ts'
+import { jsonAnswer } from '../json-answer.ts'
 import { jsonBody } from '../json-body.ts'
 import type { TenantEnv } from '../request-context.ts'
 import { Params, readOnlyFor, runOptions, Sql } from './query.ts'
@@ -20,9 +21,9 @@ export const transactionRoute = (router: Leasing, limits: QueryLimits) => {
   })
   return new Hono<TenantEnv>().post('/v1/transaction', async (c) => {
     const body = await jsonBody(c.req, TransactionBody)
-    const { caller, signal } = c.var
+    const caller = c.get('caller')
     const input = { ...body, readOnly: readOnlyFor(caller, body.readOnly) }
-    const json = await runTransaction(router, caller, input, limits, signal)
-    return c.body(json, 200, { 'content-type': 'application/json' })
+    const json = await runTransaction(router, caller, input, limits, c.get('signal'))
+    return jsonAnswer(json)
   })
 }

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto'
+import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import type { Health } from '../health.ts'
+import { outgoingOf, type RequestEnv } from '../request-context.ts'
+import { RequestLife } from '../request-life.ts'
+import { type Observation, observe } from '../request-observation.ts'
+
+export interface FrameParts extends Observation {
+  readonly health: Health
+  /** Milliseconds for a whole request: the last net, above all limits of its parts. */
+  readonly requestTimeoutMs: number
+}
+
+/** What a client may give as the id of its request. */
+const REQUEST_ID = /^[\w\-=]{1,64}$/
+
+/**
+ * Around every request: its id, the signal of its end, and, when it has been answered, its count and its line
+ * in the log. One middleware for all, since each costs every request some promises.
+ */
+export const framed = (plane: 'tenant' | 'operator', parts: FrameParts) =>
+  createMiddleware<RequestEnv>(async (c, next) => {
+    const startedAt = performance.now()
+    identify(c)
+    const life = new RequestLife(c, parts.requestTimeoutMs)
+    c.set('signal', life.signal)
+    try {
+      await next()
+    } finally {
+      life.end()
+    }
+    // A server that only stops accepting waits for kept-alive connections until they time out.
+    if (parts.health.isDraining) c.header('connection', 'close')
+    observe(c, plane, (performance.now() - startedAt) / 1000, parts)
+  })
+
+function identify(c: Context<RequestEnv>): void {
+  const given = c.req.header('x-request-id')
+  const id = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
+  c.set('requestId', id)
+  // On Node's own response: a header on the context makes Hono build a `Headers` for each answer.
+  const outgoing = outgoingOf(c)
+  if (outgoing) outgoing.setHeader('x-request-id', id)
+  else c.header('x-request-id', id)
+}

@@ -1,0 +1,46 @@
+import type { Context } from 'hono'
+import { routePath } from 'hono/route'
+import type { TenantryError } from '../errors.ts'
+import type { Log } from '../telemetry/log.ts'
+import { asTenantryError } from './problem.ts'
+import type { RequestEnv } from './request-context.ts'
+
+/** Told of every request when it has been answered. */
+export interface RequestObserver {
+  requestAnswered(route: string, status: number, seconds: number): void
+}
+
+export interface Observation {
+  readonly observer: RequestObserver
+  readonly log: Log
+}
+
+/**
+ * Counts a request that was answered and logs it: one line each at debug, and one for what an operator should
+ * know of: our defects at error, what the servers behind us did at warn.
+ */
+export function observe(
+  c: Context<RequestEnv>,
+  plane: 'tenant' | 'operator',
+  seconds: number,
+  { observer, log }: Observation,
+): void {
+  const { status } = c.res
+  const route = routeOf(routePath(c, -1))
+  observer.requestAnswered(route, status, seconds)
+  const fields = { plane, requestId: c.get('requestId'), method: c.req.method, route, status, seconds }
+  if (c.error) logError(log, asTenantryError(c.error), fields)
+  else log.debug(fields, 'request answered')
+}
+
+/** Never the path itself: whoever chose it would choose the labels of our metrics. */
+function routeOf(pattern: string): string {
+  return pattern.includes('*') ? 'none' : pattern
+}
+
+function logError(log: Log, error: TenantryError, fields: { readonly status: number }): void {
+  const line = { ...fields, code: error.code, err: error }
+  if (fields.status === 500) log.error(line, 'request failed by a defect')
+  else if (fields.status > 500) log.warn(line, 'request failed')
+  else log.debug(line, 'request refused')
+}

@@ -1,6 +1,7 @@
 import { CancelledError, InternalError, StatementTimeoutError } from '../errors.ts'
 import { Backend } from './backend.ts'
 import type {
+  AnswerCaps,
   ConnectionTarget,
   Residue,
   Statement,
@@ -20,6 +21,7 @@ import {
   strayedSetting,
 } from './pooled-session.ts'
 import { cleaningCommands, whyUnusable } from './residue.ts'
+import { BatchReader, type StreamConnection, type StreamEnd, type TakeBatch } from './row-stream.ts'
 import type { DispatchOptions, SqlConnection } from './sql-connection.ts'
 import { isQueryCanceled, scrubbed, statementError } from './sql-error.ts'
 import { queryOf, resultOf, withBlanks } from './statement-query.ts'
@@ -29,12 +31,11 @@ import { driverProfile } from './type-profile.ts'
 const CLEAN_TIMEOUT_MS = 5_000
 /** Reaches CommandComplete and does nothing else, which puts the driver's row counter back to zero. */
 const NOTHING = 'select'
-/** Between the cancels of a statement past its limit. */
-const CANCEL_AGAIN_MS = 500
-const UNLIMITED = Number.POSITIVE_INFINITY
+/** Between the cancels of one statement through a transaction pooler, which loses those of a statement that waits there. */
+const CANCEL_AGAIN_MS = 200
 
 /** A `Connection` over postgres.js as a protocol engine. The states are those of the port. */
-export class DriverConnection implements SqlConnection {
+export class DriverConnection implements SqlConnection, StreamConnection {
   readonly pid: number
   readonly openedAt = performance.now()
   readonly closed: Promise<void>
@@ -44,6 +45,7 @@ export class DriverConnection implements SqlConnection {
   /** Of the running statement. */
   #callbacks: GuardedCallbacks | undefined
   #wasCancelled = false
+  #cancelAgain: NodeJS.Timeout | undefined
   #preparedStatements = 0
   readonly #target: ConnectionTarget
   /** A transaction pooler was told to leave something in a session. */
@@ -89,9 +91,26 @@ export class DriverConnection implements SqlConnection {
     const profile = statement.profile ?? driverProfile
     const query = queryOf(statement, profile)
     try {
-      const value = await this.#perform(query, profile, statement.maxBytes)
+      const value = await this.#perform(query, profile, statement)
       return resultOf(value, this.#backend.watch.tag)
     } catch (error) {
+      if (this.#wasCancelled && isQueryCanceled(error))
+        throw new CancelledError('the statement was cancelled')
+      throw statementError(error, this.#backend.watch.sawRows)
+    }
+  }
+
+  async stream(statement: Statement, take: TakeBatch): Promise<StreamEnd> {
+    const profile = statement.profile ?? driverProfile
+    const query = queryOf(statement, profile)
+    const batches = new BatchReader(query, take, statement.meter)
+    const callbacks = new GuardedCallbacks(query, () => void this.cancel())
+    try {
+      const last = await this.#perform(query, profile, { ...statement, meter: batches }, { callbacks })
+      if (callbacks.failure) throw callbacks.failure.error
+      return await batches.end(last, this.#backend.watch.tag)
+    } catch (error) {
+      if (callbacks.failure) throw callbacks.failure.error
       if (this.#wasCancelled && isQueryCanceled(error))
         throw new CancelledError('the statement was cancelled')
       throw statementError(error, this.#backend.watch.sawRows)
@@ -104,7 +123,7 @@ export class DriverConnection implements SqlConnection {
     let value: unknown
     try {
       withBlanks(query, profile.blanks)
-      value = await this.#perform(query, profile, options.maxBytes, { callbacks, onStream: resolve })
+      value = await this.#perform(query, profile, options, { callbacks, onStream: resolve })
     } catch (error) {
       reject(callbacks.failure ? callbacks.failure.error : scrubbed(error))
       return
@@ -118,7 +137,12 @@ export class DriverConnection implements SqlConnection {
    * and hit another statement.
    */
   cancel(reason?: Error): Promise<void> {
-    if (this.#backend.isRunning) this.#wasCancelled = true
+    if (this.#backend.isRunning) {
+      this.#wasCancelled = true
+      clearTimeout(this.#cancelAgain)
+      const again = () => void this.cancel(reason)
+      if (isShared(this.#target)) this.#cancelAgain = setTimeout(again, CANCEL_AGAIN_MS)
+    }
     this.#callbacks?.stop(reason)
     return this.#backend.cancel(reason)
   }
@@ -147,8 +171,8 @@ export class DriverConnection implements SqlConnection {
   #perform(
     query: DriverQuery,
     profile: TypeProfile,
-    maxBytes = UNLIMITED,
-    user?: { readonly callbacks: GuardedCallbacks; readonly onStream: (stream: unknown) => void },
+    caps: AnswerCaps,
+    user?: { readonly callbacks: GuardedCallbacks; readonly onStream?: (stream: unknown) => void },
   ): Promise<unknown> {
     return this.#exclusively(async () => {
       // postgres.js 3.4.9, issue 1119: rows of a statement that failed would be holes in the next one's.
@@ -157,7 +181,7 @@ export class DriverConnection implements SqlConnection {
       if (isShared(this.#target)) query.options.prepare = false
       const limit = this.#limit(query)
       try {
-        const value = await this.#backend.send(query, profile, maxBytes, user?.onStream)
+        const value = await this.#backend.send(query, profile, caps, user?.onStream)
         this.#refuseLasting()
         return value
       } finally {
@@ -175,6 +199,7 @@ export class DriverConnection implements SqlConnection {
     try {
       return await work()
     } finally {
+      clearTimeout(this.#cancelAgain)
       // Nothing comes after it on a connection that has ended.
       if (this.isOpen && this.#backend.cancelling) await this.#backend.cancelling
       this.#callbacks = undefined
@@ -184,7 +209,7 @@ export class DriverConnection implements SqlConnection {
 
   /** A statement of our own, of text only. */
   #command(text: string): Promise<unknown> {
-    return this.#backend.send(queryOf({ text, multiple: true }, driverProfile), driverProfile, UNLIMITED)
+    return this.#backend.send(queryOf({ text, multiple: true }, driverProfile), driverProfile, {})
   }
 
   async #resetRowCounter(): Promise<void> {
@@ -196,16 +221,13 @@ export class DriverConnection implements SqlConnection {
     }
   }
 
-  /** Cancels the statement at its time limit, and again: a cancel is lost on one that waits for a backend. */
+  /** Cancels the statement at its time limit, which the server was not told. */
   #limit(query: DriverQuery): Disposable | undefined {
     const limitMs = ownStatementLimit(this.#target)
     // A cursor and a COPY take as long as whoever reads and writes them; the lease bounds those.
     if (limitMs === undefined || query.cursorFn || query.streaming) return undefined
-    const late = () => {
-      void this.cancel(new StatementTimeoutError(`a statement took over ${limitMs} ms`))
-      timer = setTimeout(late, CANCEL_AGAIN_MS)
-    }
-    let timer = setTimeout(late, limitMs)
+    const late = () => void this.cancel(new StatementTimeoutError(`a statement took over ${limitMs} ms`))
+    const timer = setTimeout(late, limitMs)
     return { [Symbol.dispose]: () => clearTimeout(timer) }
   }
 

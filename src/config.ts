@@ -52,6 +52,8 @@ const Environment = z.strictObject({
   BASE_DOMAIN: text(/^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*$/, 'a lower-case domain name'),
   /** Milliseconds that a known, active tenant is served while the registry cannot be asked. */
   STALE_MAX_MS: integer(0, MAX_TIMER_MS),
+  /** Where a process keeps what it holds of the registry, for the one that starts while the registry is down. */
+  SNAPSHOT_FILE: text(/^.+$/, 'the path of a file that this process may write'),
   /** Of the verifiers of roles that the router alone logs in as. */
   SCRAM_ITERATIONS: integer(1, 100_000),
   MAX_BODY_BYTES: integer(1_024, 1_073_741_824),
@@ -86,6 +88,7 @@ export interface Settings {
   readonly operatorKey: Secret | undefined
   readonly baseDomain: string | undefined
   readonly staleMaxMs: number
+  readonly snapshotFile: string | undefined
   readonly scramIterations: number
   readonly maxBodyBytes: number
   readonly maxRows: number
@@ -140,6 +143,7 @@ export function effectiveLines(settings: Settings): string[] {
     line('OPS_PORT', settings.opsPort),
     line('BASE_DOMAIN', settings.baseDomain ?? 'not set'),
     line('STALE_MAX_MS', settings.staleMaxMs),
+    line('SNAPSHOT_FILE', settings.snapshotFile ?? 'not set'),
     line('SCRAM_ITERATIONS', settings.scramIterations),
     line('MAX_BODY_BYTES', settings.maxBodyBytes),
     line('MAX_ROWS', settings.maxRows),
@@ -180,6 +184,7 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
     operatorKey: env.OPERATOR_KEY,
     baseDomain: env.BASE_DOMAIN,
     staleMaxMs: env.STALE_MAX_MS ?? 86_400_000,
+    snapshotFile: env.SNAPSHOT_FILE,
     scramIterations: env.SCRAM_ITERATIONS ?? 4_096,
     maxBodyBytes: env.MAX_BODY_BYTES ?? 1_048_576,
     maxRows: env.MAX_ROWS ?? 10_000,

@@ -1,12 +1,13 @@
-import { Directory } from './registry/directory.ts'
-import type { DirectoryOptions } from './registry/directory-options.ts'
+import { RegistryUnavailableError } from './errors.ts'
 import { MasterKeys } from './registry/master-keys.ts'
-import { openRegistry } from './registry/open-registry.ts'
+import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
+import { lateOpener } from './router/late-opener.ts'
 import { RouterOptions } from './router/options.ts'
-import { RouteOpener } from './router/route-opener.ts'
 import { TenantRouter } from './router/tenant-router.ts'
 import type { Secret } from './secret.ts'
+
+const STALE_MAX_MS = 86_400_000
 
 export interface CreateRouterOptions extends RouterOptions {
   /** `postgres://…`, `consul://…` or `file:PATH`. */
@@ -15,34 +16,36 @@ export interface CreateRouterOptions extends RouterOptions {
   readonly masterKey: string | Secret
   /** Milliseconds that an active tenant is served for while the registry cannot be asked. Default: 24 h. */
   readonly staleMaxMs?: number
+  /** Where what is held of the registry is kept, for a start while the registry is down. Default: nowhere. */
+  readonly snapshotFile?: string
   /** Hears of what goes wrong in the background: a faulty file, a watch that was cut. Default: a process warning. */
   readonly onFault?: (fault: unknown) => void
 }
 
 /**
- * Opens the registry and a router over it. Closing the router closes both.
+ * Opens the registry and a router over it. Closing the router closes both. A registry that does not answer is not
+ * waited for, unless a snapshot stands in for it.
  * @throws {InvalidConfigError | RegistryUnavailableError | RegistryTooNewError}
  */
 export async function createRouter(options: CreateRouterOptions): Promise<TenantRouter> {
-  const { registry: url, masterKey, staleMaxMs, onFault = warn, ...rest } = options
+  const {
+    registry: url,
+    masterKey,
+    staleMaxMs = STALE_MAX_MS,
+    snapshotFile,
+    onFault = warn,
+    ...rest
+  } = options
   const routerOptions = RouterOptions.parse(rest)
-  const sealer = new Sealer(MasterKeys.fromText(masterKey))
-  const registry = await openRegistry(url, { onFault })
-  const directoryOptions: DirectoryOptions = staleMaxMs === undefined ? {} : { staleMaxMs }
-  const directory = new Directory(registry, directoryOptions, onFault)
-  const opener = new RouteOpener(sealer, registry.id, routerOptions)
-  return new TenantRouter(
-    directory,
-    {
-      open: (record, server, terms) => opener.open(record, server, terms),
-      confirmGone: (suspect, signal, gate) => opener.confirmGone(suspect, signal, gate),
-    },
-    rest,
-    async () => {
-      await directory.close()
-      await registry.close()
-    },
-  )
+  const keys = MasterKeys.fromText(masterKey)
+  const access = await RegistryAccess.start({ url, keys, staleMaxMs, snapshotFile, onFault })
+  const { directory, registry } = access
+  if (!access.isUsable) {
+    await access.close()
+    throw new RegistryUnavailableError('the registry cannot be opened, and no snapshot stands in for it')
+  }
+  const backends = lateOpener(new Sealer(keys), registry, routerOptions)
+  return new TenantRouter(directory, backends, rest, () => access.close())
 }
 
 function warn(fault: unknown): void {

@@ -8,14 +8,12 @@ import { operatorApp } from './http/operator-app.ts'
 import { tenantApp } from './http/tenant-app.ts'
 import type { LifecycleParts } from './lifecycle/parts.ts'
 import { announcing } from './registry/announcing-registry.ts'
-import { Directory } from './registry/directory.ts'
 import { MasterKeys } from './registry/master-keys.ts'
-import { openRegistry } from './registry/open-registry.ts'
-import type { Registry } from './registry/registry.ts'
+import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
 import { CallerResolver } from './resolve/caller-resolver.ts'
 import { KeyVerifier } from './resolve/key-verifier.ts'
-import { RouteOpener } from './router/route-opener.ts'
+import { lateOpener } from './router/late-opener.ts'
 import { TenantRouter } from './router/tenant-router.ts'
 import { type Log, openLog } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
@@ -49,9 +47,10 @@ const OPERATOR_DRAIN_MS = 1_000
 const OPERATOR_BODY_BYTES = 16_777_216
 
 /**
- * Starts both planes; resolves when they answer.
- * @throws {InvalidConfigError | RegistryUnavailableError | RegistryTooNewError} and Node's error where a port
- * cannot be had; nothing is left open then.
+ * Starts both planes; resolves when they answer. A registry that does not is tried on: the service is ready when
+ * it opens, or at once where a snapshot stands in for it.
+ * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError} and Node's error where a port cannot be had;
+ * nothing is left open then.
  */
 export async function startService(
   settings: ServiceSettings,
@@ -59,9 +58,14 @@ export async function startService(
 ): Promise<Service> {
   const log = options.log ?? openLog(settings.logLevel)
   const sealers = sealersOf(settings)
-  const onFault = (fault: unknown) => log.warn({ err: fault }, 'registry watch')
-  const registry = await openRegistry(settings.registryUrl, { onFault })
-  const core = new Core(settings, registry, sealers, log)
+  const access = await RegistryAccess.start({
+    url: settings.registryUrl,
+    keys: MasterKeys.fromText(settings.masterKey),
+    staleMaxMs: settings.staleMaxMs,
+    snapshotFile: settings.snapshotFile,
+    onFault: (fault) => log.warn({ err: fault }, 'registry'),
+  })
+  const core = new Core(settings, access, sealers, log)
   try {
     const operator = await Listener.open(operatorApp(core.operatorDeps()), {
       host: settings.opsHost,
@@ -69,8 +73,8 @@ export async function startService(
     })
     try {
       const tenant = await Listener.open(tenantApp(core.tenantDeps()), settings)
-      core.health.ready()
       log.info({ url: tenant.url, opsUrl: operator.url }, 'service started')
+      core.readyWhenUsable()
       return new RunningService(core, tenant, operator)
     } catch (error) {
       await operator.stop(0)
@@ -99,28 +103,21 @@ class Core {
   readonly log: Log
   readonly events: PoolEventStreams
   readonly mutations = new Mutations()
-  readonly #registry: Registry
-  readonly #directory: Directory
+  readonly #access: RegistryAccess
   readonly #router: TenantRouter
   readonly #metrics: Metrics
   readonly #routerLog: Disposable
   readonly #sealers: Sealers
 
-  constructor(settings: ServiceSettings, registry: Registry, sealers: Sealers, log: Log) {
+  constructor(settings: ServiceSettings, access: RegistryAccess, sealers: Sealers, log: Log) {
     this.settings = settings
     this.log = log
-    this.#registry = registry
+    this.#access = access
     this.#sealers = sealers
-    this.#directory = new Directory(registry, { staleMaxMs: settings.staleMaxMs }, (fault) =>
-      log.warn({ err: fault }, 'directory'),
-    )
-    const opener = new RouteOpener(sealers.sealer, registry.id, settings.router)
-    const backends = {
-      open: opener.open.bind(opener),
-      confirmGone: opener.confirmGone.bind(opener),
-    }
-    this.#router = new TenantRouter(this.#directory, backends, settings.router)
-    this.#metrics = new Metrics({ router: this.#router, directory: this.#directory, version: VERSION })
+    const { directory, registry } = access
+    const backends = lateOpener(sealers.sealer, registry, settings.router)
+    this.#router = new TenantRouter(directory, backends, settings.router)
+    this.#metrics = new Metrics({ router: this.#router, directory, version: VERSION })
     this.#routerLog = logRouter(this.#router, log)
     this.events = new PoolEventStreams(this.#router)
   }
@@ -130,7 +127,7 @@ class Core {
     const { maxResultBytes, statementTimeoutMs, acquireTimeoutMs } = router
     return {
       router: this.#router,
-      callers: new CallerResolver(this.#directory, { baseDomain }),
+      callers: new CallerResolver(this.#access.directory, { baseDomain }),
       limits: { maxRows, maxResultBytes, statementTimeoutMs },
       maxBodyBytes,
       requestTimeoutMs: acquireTimeoutMs + statementTimeoutMs + REQUEST_MARGIN_MS,
@@ -141,13 +138,14 @@ class Core {
   }
 
   operatorDeps() {
+    const { directory, registry } = this.#access
     return {
       router: this.#router,
       lifecycle: {
-        registry: announcing(this.#registry, (change) => this.#directory.invalidate(change)),
+        registry: announcing(registry, (change) => directory.invalidate(change)),
         ...this.#sealers,
       },
-      keys: new KeyVerifier(this.#directory),
+      keys: new KeyVerifier(this.#access.directory),
       metrics: this.#metrics,
       metricsAccess: isLoopback(this.settings.opsHost) ? ('open' as const) : ('viewer' as const),
       events: this.events,
@@ -160,14 +158,20 @@ class Core {
     }
   }
 
+  /** With the registry, or at once with what stands in for it. */
+  readyWhenUsable(): void {
+    const ready = () => this.health.ready()
+    if (this.#access.isUsable) ready()
+    else void this.#access.registry.opened.then(ready)
+  }
+
   /** When nothing asks any more. */
   async close(): Promise<void> {
     this.events.close()
     await this.#router.close()
     this.#routerLog[Symbol.dispose]()
     this.#metrics[Symbol.dispose]()
-    await this.#directory.close()
-    await this.#registry.close()
+    await this.#access.close()
   }
 }
 

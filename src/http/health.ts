@@ -1,6 +1,6 @@
 /**
- * What the service says of itself: starting → ready → draining. A database or registry that is down is no
- * reason to be unready: it would take all replicas out of service for the sake of a few tenants.
+ * What the service says of itself: starting → ready → draining. Once it is ready, a database or registry that is
+ * down is no reason to be unready: it would take all replicas out of service for the sake of a few tenants.
  */
 export class Health {
   #phase: 'starting' | 'ready' | 'draining' = 'starting'

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { hash, randomBytes, randomInt } from 'node:crypto'
 import { Secret } from '../secret.ts'
 
 const ID_ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
@@ -32,5 +32,5 @@ export function formatApiKey(key: ApiKey): Secret {
 
 /** SHA-256 in base64url, 43 characters: as `KeyRecord.secretHash`. */
 export function hashOfKeySecret(secret: Secret): string {
-  return createHash('sha256').update(secret.reveal()).digest('base64url')
+  return hash('sha256', secret.reveal(), 'base64url')
 }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Directory } from '../registry/directory.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
 import { poolGauges } from './pool-gauges.ts'
 
@@ -8,7 +9,7 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30]
 /** What is measured. */
 export interface MetricsSources {
   readonly router: Pick<TenantRouter, 'stats' | 'on'>
-  readonly directory: { stalenessSeconds(): number }
+  readonly directory: Pick<Directory, 'stalenessSeconds' | 'stats'>
   readonly version: string
   /** Tenants that get series of their own, those with the most connections; the others are `other`. */
   readonly topTenants?: number
@@ -36,6 +37,16 @@ export class Metrics implements Disposable {
       registers,
       collect() {
         this.set(directory.stalenessSeconds())
+      },
+    })
+    new Counter({
+      name: 'tenantry_registry_refused_answers_total',
+      help: 'Answers of the registry that were not believed, by reason.',
+      labelNames: ['reason'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [reason, count] of Object.entries(directory.stats().refused)) this.inc({ reason }, count)
       },
     })
     this.#readPools = poolGauges(router, topTenants, registers)

@@ -1,4 +1,3 @@
-import { SnapshotRefusedError } from '../../errors.ts'
 import type { Directory } from '../directory.ts'
 import type { Registry } from '../registry.ts'
 import type { SnapshotFile } from './snapshot-file.ts'
@@ -7,8 +6,7 @@ import type { SnapshotFile } from './snapshot-file.ts'
 const EVERY_MS = 30_000
 
 /**
- * Keeps a directory's snapshot: loads it at the start, writes it some time after something new was learnt, and
- * a last time when it is closed. Invariant: one write at a time.
+ * Keeps a directory's snapshot: written some time after something new was learnt, and a last time at `close()`. Invariant: one write at a time.
  */
 export class SnapshotKeeper {
   readonly #file: SnapshotFile
@@ -60,33 +58,4 @@ export class SnapshotKeeper {
       this.#onFault(fault)
     }
   }
-}
-
-/**
- * Loads what an earlier process held into a directory, which serves it while the registry does not answer.
- * @returns the id of the registry that it is of; undefined where there is no snapshot.
- * @throws {SnapshotRefusedError} also when it is older than `maxAgeMs`, or of another registry than `expected`.
- */
-export async function loadSnapshot(
-  file: SnapshotFile,
-  directory: Directory,
-  maxAgeMs: number,
-  expected: string | undefined,
-): Promise<string | undefined> {
-  const snapshot = await file.read()
-  if (snapshot === undefined) return undefined
-  const now = Date.now()
-  if (now - snapshot.writtenAt > maxAgeMs) {
-    const hours = ((now - snapshot.writtenAt) / 3_600_000).toFixed(1)
-    throw new SnapshotRefusedError(
-      `the snapshot is not used: it is ${hours} h old, older than what may be served`,
-    )
-  }
-  if (expected !== undefined && snapshot.registry !== expected) {
-    throw new SnapshotRefusedError(
-      'the snapshot is not used: it is of another registry than the one that answers',
-    )
-  }
-  directory.restore(snapshot.entries, now)
-  return snapshot.registry
 }

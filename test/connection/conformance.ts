@@ -1,0 +1,17 @@
+import { afterAll, beforeAll, describe } from 'vitest'
+import type { Connect } from '../../src/router/route-opener.ts'
+import { describeEndings } from './conformance-endings.ts'
+import { describeStatements } from './conformance-statements.ts'
+import { PortUnderTest } from './port-under-test.ts'
+
+/** What everything above the port rests on, asked of each driver in the same words. */
+export function describeConnection(driver: string, connect: Connect): void {
+  describe(`a connection over ${driver}`, () => {
+    const port = new PortUnderTest(connect)
+    beforeAll(() => port.start())
+    afterAll(() => port[Symbol.asyncDispose]())
+
+    describeStatements(port)
+    describeEndings(port)
+  })
+}

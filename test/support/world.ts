@@ -6,20 +6,19 @@ import pg from 'pg'
 import { Directory } from '../../src/registry/directory.ts'
 import { FileRegistry } from '../../src/registry/file/file-registry.ts'
 import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
-import type { Put, Registry } from '../../src/registry/registry.ts'
-import { tenantPasswordBinding } from '../../src/registry/route.ts'
+import type { Registry } from '../../src/registry/registry.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
 import type { ServerRecord } from '../../src/registry/server-record.ts'
 import type { LeaseOptions } from '../../src/router/lease-options.ts'
 import { RouterOptions } from '../../src/router/options.ts'
 import { type Connect, RouteOpener } from '../../src/router/route-opener.ts'
 import { TenantRouter } from '../../src/router/tenant-router.ts'
-import { Secret } from '../../src/secret.ts'
-import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { type PostgresServer, sharedPostgres } from './postgres.ts'
+import { audit, putServer, putTenants, recordOf } from './world-records.ts'
 
-const SERVER_ID = 'main'
+/** Databases that are made at the same time. */
+const AT_ONCE = 4
 
 export interface WorldOptions extends RouterOptions {
   /** Default: the Postgres 18 that the run shares. */
@@ -42,6 +41,8 @@ export interface TenantPlace {
   readonly database: string
   readonly role: string
   readonly password: string
+  /** What only this database has. */
+  readonly pin: { readonly identifier: string; readonly oid: number }
 }
 
 /**
@@ -143,15 +144,14 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
   const template = await makeTemplate(server)
   try {
     await putServer(registry, address, via, serverBudget)
-    for (const tenant of tenants) {
-      const place = await makePlace(server, tenant, template)
-      places.set(tenant, place)
-      await putTenant(registry, await recordOf(server, registry, sealer, tenant, place, limits))
-    }
+    for (const [tenant, place] of await makePlaces(server, tenants, template)) places.set(tenant, place)
     const [house] = places.values()
-    for (const lodger of lodgers) {
-      if (house) await putTenant(registry, await recordOf(server, registry, sealer, lodger, house, limits))
-    }
+    const homes = [...places, ...lodgers.flatMap((lodger) => (house ? [[lodger, house] as const] : []))]
+    const generation = await registry.nextGeneration()
+    const records = homes.map(([tenant, place]) => {
+      return recordOf(registry.id, sealer, generation, tenant, place, limits)
+    })
+    await putTenants(registry, records)
   } finally {
     await server.dropDatabase(template)
   }
@@ -179,6 +179,17 @@ async function makeTemplate(server: PostgresServer): Promise<string> {
   return name
 }
 
+/** A few at a time, in the order of the tenants. */
+async function makePlaces(server: PostgresServer, tenants: readonly string[], template: string) {
+  const places: (readonly [string, TenantPlace])[] = []
+  for (let at = 0; at < tenants.length; at += AT_ONCE) {
+    const some = tenants.slice(at, at + AT_ONCE)
+    const made = some.map(async (tenant) => [tenant, await makePlace(server, tenant, template)] as const)
+    places.push(...(await Promise.all(made)))
+  }
+  return places
+}
+
 async function makePlace(server: PostgresServer, tenant: string, template: string): Promise<TenantPlace> {
   const [database, role, password] = [randomName('db'), randomName('role'), randomBytes(16).toString('hex')]
   await server.createRole(role, password)
@@ -192,95 +203,13 @@ async function makePlace(server: PostgresServer, tenant: string, template: strin
        from generate_series(1, 20) n`,
     database,
   )
-  return { database, role, password }
-}
-
-async function recordOf(
-  server: PostgresServer,
-  registry: Registry,
-  sealer: Sealer,
-  tenant: string,
-  place: TenantPlace,
-  limits: Partial<TenantRecord['limits']> = {},
-): Promise<TenantRecord> {
-  const id = parseTenantId(tenant)
-  const generation = await registry.nextGeneration()
-  const [pin] = await server.query<{ identifier: string; oid: number }>(
+  const [pin] = await server.query<TenantPlace['pin']>(
     `select system_identifier::text as identifier, oid::int as oid
-     from pg_control_system(), pg_database where datname = current_database()`,
-    [],
-    place.database,
+     from pg_control_system(), pg_database where datname = $1`,
+    [database],
   )
-  const binding = tenantPasswordBinding(registry.id, { id, generation })
-  const now = new Date().toISOString()
-  return {
-    id,
-    generation,
-    epoch: 1,
-    status: 'active',
-    statusReason: null,
-    origin: 'registered',
-    route: {
-      server: SERVER_ID,
-      database: place.database,
-      role: place.role,
-      password: sealer.seal(new Secret(place.password), binding),
-      slot: null,
-      readOnly: null,
-    },
-    identity: {
-      kind: 'pin',
-      systemIdentifier: pin?.identifier ?? null,
-      serverAddress: null,
-      databaseOid: pin?.oid ?? 0,
-      databaseName: place.database,
-      shared: false,
-    },
-    isolation: { isolated: true, findings: [], checkedAt: now },
-    limits: { weight: 1, ...limits },
-    labels: {},
-    schemaVersion: null,
-    createdAt: now,
-    updatedAt: now,
-  }
-}
-
-async function putServer(
-  registry: Registry,
-  { host, port }: { host: string; port: number },
-  via: ServerRecord['via'],
-  maxConnections: number,
-): Promise<void> {
-  const now = new Date().toISOString()
-  const put: Put = {
-    kind: 'server',
-    id: SERVER_ID,
-    record: {
-      id: SERVER_ID,
-      endpoints: [{ role: 'primary', host, port }],
-      tls: { mode: 'disable', ca: null, serverName: null, clientCert: null },
-      via,
-      admin: null,
-      passwordProvider: null,
-      budget: { maxConnections, headroom: 3 },
-      labels: {},
-      createdAt: now,
-      updatedAt: now,
-    },
-  }
-  await registry.commit({ puts: [put], audit: audit(SERVER_ID) }, [
-    { kind: 'server', id: SERVER_ID, revision: 0 },
-  ])
-}
-
-async function putTenant(registry: Registry, record: TenantRecord): Promise<void> {
-  await registry.commit({ puts: [{ kind: 'tenant', id: record.id, record }], audit: audit(record.id) }, [
-    { kind: 'tenant', id: record.id, revision: 0 },
-  ])
-}
-
-function audit(target: string) {
-  return { actor: 'test', action: 'test', target, at: new Date().toISOString(), detail: {} }
+  if (!pin) throw new Error(`there is no database ${database}`)
+  return { database, role, password, pin }
 }
 
 function randomName(kind: string): string {

@@ -69,7 +69,7 @@ export class TenantRouter implements AsyncDisposable {
     const confirmGone = byPresentRoute(directory, (suspect, signal) =>
       backends.confirmGone(suspect, signal, this.#breakers),
     )
-    this.#scheduler = new Scheduler(this.options, open, confirmGone, this.#events)
+    this.#scheduler = new Scheduler(this.options, open, confirmGone, this.#breakers, this.#events)
     const sweepMs = Math.min(Math.max(this.options.poolIdleTimeoutMs / 10, 20), 5_000)
     this.#sweeper = setInterval(() => this.#scheduler.sweep(), sweepMs).unref()
     this.#records = new RecordFollower(directory, this.#scheduler, (id) => this.#fences.lift(id))

@@ -29,7 +29,7 @@ function ground() {
   const fail = (error: Error, record = acme, server = main) => breakers.begin(record, server).failed(error)
   const mayOpen = (record: TenantRecord = acme, server = main) =>
     breakers.refusal(record, server) === undefined
-  return { breakers, clock, told, fail, mayOpen }
+  return { breakers, clock, events, told, fail, mayOpen }
 }
 
 describe("a server's breaker", () => {
@@ -156,10 +156,10 @@ describe('a server that is full', () => {
   })
 
   it('may be asked at once when a connection of ours has closed there', () => {
-    const { breakers, fail } = ground()
+    const { breakers, events, fail } = ground()
     fail(full)
     expect(breakers.waitMs(main)).toBeGreaterThan(0)
-    breakers.noteRoom(main)
+    events.emit('closed', { tenant: acme.id, server: 'main', pid: 1, reason: 'reclaim' })
     expect(breakers.waitMs(main)).toBe(0)
   })
 

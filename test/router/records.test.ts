@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
 import { RouterOptions } from '../../src/router/options.ts'
 import { Scheduler } from '../../src/router/scheduling/scheduler.ts'
@@ -61,7 +62,9 @@ describe('a tenant’s record', () => {
     const server = await world.registry.find('server', 'main')
     if (!old || !server) throw new Error('the world is not whole')
     const open = () => Promise.reject(new Error('nothing is opened here'))
-    const scheduler = new Scheduler(RouterOptions.parse({}), open, async () => true, new EventHub())
+    const events = new EventHub()
+    const gate = new Breakers(events)
+    const scheduler = new Scheduler(RouterOptions.parse({}), open, async () => true, gate, events)
     const newer = { ...old.record, epoch: old.record.epoch + 1 }
     const pool = scheduler.poolOf(newer, old.revision + 1, server.record)
     expect(scheduler.poolOf(old.record, old.revision, server.record)).toBe(pool)

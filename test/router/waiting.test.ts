@@ -77,8 +77,8 @@ describe('waiting for a connection', () => {
     world.router.on('openFailed', () => failed++)
     const waits = world.lease('acme', { acquireTimeoutMs: 1_000 })
     await expect(waits).rejects.toMatchObject({ code: 'acquire_timeout' })
-    expect(failed).toBeGreaterThan(1)
-    expect(failed).toBeLessThan(8)
+    expect(failed).toBeGreaterThanOrEqual(1)
+    expect(failed).toBeLessThanOrEqual(2)
     await held.run({ text: 'select 1' })
   })
 

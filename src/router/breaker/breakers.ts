@@ -31,6 +31,7 @@ export class Breakers implements OpenGate {
   constructor(events: EventHub, now: () => number = () => performance.now()) {
     this.#events = events
     this.#now = now
+    events.on('closed', ({ server }) => this.#servers.get(server)?.breaker.noteRoom())
   }
 
   /** Servers with a breaker that is not closed. */
@@ -60,10 +61,6 @@ export class Breakers implements OpenGate {
       opened: () => this.#opened(record, server, probe),
       failed: (error) => this.#failed(record, server, probe, error),
     }
-  }
-
-  noteRoom(server: ServerRecord): void {
-    this.#servers.get(server.id)?.breaker.noteRoom()
   }
 
   #opened(record: TenantRecord, server: ServerRecord, probe: Probe): void {

@@ -12,8 +12,6 @@ export interface OpenGate {
   waitMs(server: ServerRecord): number
   /** An opening begins now, when the two above permit it. One of the attempt's methods must follow. */
   begin(record: TenantRecord, server: ServerRecord): OpenAttempt
-  /** A connection to the server has closed: there may be a place. */
-  noteRoom(server: ServerRecord): void
 }
 
 export interface OpenAttempt {

@@ -2,6 +2,7 @@ import type { Connection, Trust } from '../../connection/connection.ts'
 import { InternalError, TenantryError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import type { OpenGate, OpenVerdict } from '../breaker/open-gate.ts'
 import type { EventHub } from '../events.ts'
 import type { ResolvedRouterOptions } from '../options.ts'
 import type { Permit } from './budget.ts'
@@ -24,21 +25,15 @@ export interface OpenTerms {
 
 export interface OpenerListener {
   opened(slot: Slot): void
-  /**
-   * The slot has its permit still. Its state is `opening`, or another when a backend was left behind.
-   * @param retryInMs set when the server only lacked a slot: the waiters keep waiting.
-   */
-  failed(slot: Slot, error: Error, retryInMs: number | undefined): void
+  /** The slot has its permit still. Its state is `opening`, or another when a backend was left behind. */
+  failed(slot: Slot, error: Error, verdict: OpenVerdict): void
 }
-
-/** Postgres: too many connections, for the server, the role or the database. */
-const TOO_MANY_CONNECTIONS = '53300'
-const FULL_RETRY_MS = 50
 
 /** Opens connections, a bounded number at once for each server and in all. Each opening holds a permit already. */
 export class Opener {
   readonly #options: ResolvedRouterOptions
   readonly #open: OpenConnection
+  readonly #gate: OpenGate
   readonly #events: EventHub
   readonly #listener: OpenerListener
   readonly #opening = new Set<Slot>()
@@ -47,11 +42,13 @@ export class Opener {
   constructor(
     options: ResolvedRouterOptions,
     open: OpenConnection,
+    gate: OpenGate,
     events: EventHub,
     listener: OpenerListener,
   ) {
     this.#options = options
     this.#open = open
+    this.#gate = gate
     this.#events = events
     this.#listener = listener
   }
@@ -83,6 +80,7 @@ export class Opener {
 
   async #run(slot: Slot): Promise<void> {
     const { pool } = slot
+    const attempt = this.#gate.begin(pool.record, pool.server)
     const tenant = { tenant: pool.id, server: pool.server.id }
     const startedAt = performance.now()
     try {
@@ -97,6 +95,7 @@ export class Opener {
       const now = performance.now()
       slot.opened(connection, now + this.#options.maxConnectionLifetimeMs * (0.9 + Math.random() * 0.2))
       this.#opening.delete(slot)
+      attempt.opened()
       this.#events.emit('opened', { ...tenant, pid: connection.pid, ms: now - startedAt })
       this.#listener.opened(slot)
     } catch (thrown) {
@@ -104,8 +103,7 @@ export class Opener {
       const error = thrown instanceof Error ? thrown : new InternalError(String(thrown))
       const code = error instanceof TenantryError ? error.code : 'internal'
       this.#events.emit('openFailed', { ...tenant, code, error })
-      const isFull = 'sqlstate' in error && error.sqlstate === TOO_MANY_CONNECTIONS
-      this.#listener.failed(slot, error, isFull ? FULL_RETRY_MS * (1 + Math.random()) : undefined)
+      this.#listener.failed(slot, error, attempt.failed(error))
     }
   }
 }

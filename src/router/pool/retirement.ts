@@ -69,6 +69,7 @@ export class Retirement {
   /** Closes a connection that nobody uses. */
   close(slot: Slot, reason: CloseReason): void {
     if (slot.state === 'closing' || slot.state === 'quarantined') return
+    slot.pool.removeIdle(slot)
     slot.state = 'closing'
     slot.closeReason ??= reason
     slot.connection.close().catch((error: Error) => slot.connection.destroy(error))

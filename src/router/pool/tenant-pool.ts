@@ -142,6 +142,14 @@ export class TenantPool {
     return false
   }
 
+  /** Whether a connection of this class is open and may come back to those who wait. */
+  hasEstablished(trust: Trust): boolean {
+    for (const { trust: own, state } of this.slots) {
+      if (own === trust && (state === 'idle' || state === 'leased' || state === 'cleaning')) return true
+    }
+    return false
+  }
+
   /** @param retryInMs after which the next may be tried, where that is known; else ever longer. */
   noteFailure(retryInMs: number | undefined): void {
     const waitMs = retryInMs ?? Math.min(FAILED_FIRST_MS * 2 ** this.#failures++, FAILED_MAX_MS)

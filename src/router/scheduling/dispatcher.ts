@@ -1,3 +1,5 @@
+import type { Trust } from '../../connection/connection.ts'
+import type { OpenGate } from '../breaker/open-gate.ts'
 import type { Opener } from '../pool/opener.ts'
 import type { Room } from '../pool/room.ts'
 import type { Slot } from '../pool/slot.ts'
@@ -9,6 +11,8 @@ import type { Waiter } from './waiter.ts'
 import type { WaitingLine } from './waiting-line.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
+/** Whether a server or tenant that is held back may be tried again is asked so often. */
+const HELD_BACK_MS = 250
 
 interface Parts {
   readonly line: WaitingLine
@@ -16,6 +20,7 @@ interface Parts {
   readonly room: Room
   readonly opener: Opener
   readonly reclaimer: Reclaimer
+  readonly gate: OpenGate
 }
 
 /** Looks at all who wait, and gets things going for them. To be asked after every change that may help somebody. */
@@ -55,6 +60,12 @@ export class Dispatcher {
     waiter.resolve(this.#parts.lending.begin(slot, waiter.request))
   }
 
+  /** Others have the places that our budget counts on: we give back what we can spare. */
+  makeRoomOnServer(pool: TenantPool, trust: Trust): void {
+    const waiter = this.#parts.lending.firstServable(pool, trust)
+    if (waiter) this.#parts.reclaimer.makeRoom('server', pool, waiter, pool.hasOpen(trust))
+  }
+
   /** For good. */
   stop(): void {
     this.#isStopped = true
@@ -63,8 +74,10 @@ export class Dispatcher {
 
   /** Opens a connection, or makes room for one. Returns milliseconds until it is worth asking again. */
   #openFor(waiter: Waiter, pool: TenantPool): number {
-    const { opener, reclaimer, room } = this.#parts
+    const { gate, opener, reclaimer, room } = this.#parts
     const { trust } = waiter.request
+    const refusal = gate.refusal(pool.record, pool.server)
+    if (refusal) return this.#refuse(pool, trust, refusal)
     const now = performance.now()
     if (pool.openNotBefore > now) return pool.openNotBefore - now
     if (opener.isOpening(pool, trust) || !opener.hasRoom(pool)) return NEVER
@@ -76,8 +89,25 @@ export class Dispatcher {
       reclaimer.makeRoom(bound, pool, waiter, isGrowth)
       return isGrowth ? GROWTH_SPARES_MS : NEVER
     }
+    const fullForMs = gate.waitMs(pool.server)
+    if (fullForMs > 0) return fullForMs
     const permit = room.take(pool)
     if (typeof permit !== 'string') opener.open(pool, permit, trust)
+    return NEVER
+  }
+
+  /**
+   * Nothing may be opened. Who has no connection to wait for is refused, but for the one whose own opening is
+   * under way: that may be the probe.
+   */
+  #refuse(pool: TenantPool, trust: Trust, refusal: Error): number {
+    if (pool.hasEstablished(trust)) return HELD_BACK_MS
+    const [first, ...others] = pool.waiters.filter(({ request }) => request.trust === trust)
+    const isOpening = this.#parts.opener.isOpening(pool, trust)
+    for (const waiter of first && !isOpening ? [first, ...others] : others) {
+      this.#parts.line.leave(pool, waiter)
+      waiter.reject(refusal)
+    }
     return NEVER
   }
 

@@ -2,6 +2,7 @@ import { CancelledError, RouterClosedError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import type { OpenGate, OpenVerdict } from '../breaker/open-gate.ts'
 import type { CloseReason, EventHub } from '../events.ts'
 import type { ResolvedRouterOptions } from '../options.ts'
 import { Budget } from '../pool/budget.ts'
@@ -45,6 +46,7 @@ export class Scheduler {
     options: ResolvedRouterOptions,
     open: OpenConnection,
     confirmGone: ConfirmGone,
+    gate: OpenGate,
     events: EventHub,
   ) {
     this.#options = options
@@ -55,11 +57,11 @@ export class Scheduler {
     this.#room = new Room(options, this.budget, this.#pools.all)
     this.#lending = new Lending(this.#room, options.maxConnections)
     this.#reclaimer = new Reclaimer(this.#room, this.#lending, this.#pools.all, events, (slot, why) =>
-      this.#close(slot, why),
+      this.#retirement.close(slot, why),
     )
-    this.#opener = new Opener(options, open, events, {
+    this.#opener = new Opener(options, open, gate, events, {
       opened: (slot) => this.#opened(slot),
-      failed: (slot, error, retryInMs) => this.#openFailed(slot, error, retryInMs),
+      failed: (slot, error, verdict) => this.#openFailed(slot, error, verdict),
     })
     this.#dispatcher = new Dispatcher(
       {
@@ -68,6 +70,7 @@ export class Scheduler {
         room: this.#room,
         opener: this.#opener,
         reclaimer: this.#reclaimer,
+        gate,
       },
       options.growAfterMs,
     )
@@ -151,7 +154,7 @@ export class Scheduler {
   evict(pool: TenantPool, reason: CloseReason): number {
     for (const slot of pool.slots) if (slot.state !== 'opening') slot.closeReason ??= reason
     const idle = pool.idleSlots.slice()
-    for (const slot of idle) this.#close(slot, reason)
+    for (const slot of idle) this.#retirement.close(slot, reason)
     return idle.length
   }
 
@@ -176,7 +179,7 @@ export class Scheduler {
     const now = performance.now()
     for (const pool of this.#pools.all) {
       for (const slot of pool.idleSlots.slice()) {
-        if (now - slot.idleSince >= this.#options.poolIdleTimeoutMs) this.#close(slot, 'idle')
+        if (now - slot.idleSince >= this.#options.poolIdleTimeoutMs) this.#retirement.close(slot, 'idle')
         else this.#closeIfWorn(slot)
       }
     }
@@ -226,13 +229,14 @@ export class Scheduler {
   #place(slot: Slot, mayKeep = true): void {
     const { pool } = slot
     if (!slot.connection.isOpen) return
-    if (slot.closeReason || pool.isDraining) return this.#close(slot, slot.closeReason ?? 'rotated')
+    if (slot.closeReason || pool.isDraining)
+      return this.#retirement.close(slot, slot.closeReason ?? 'rotated')
     const waiter = this.#lending.firstServable(pool, slot.trust)
     if (!waiter) {
       pool.putIdle(slot)
       if (!this.#closeIfWorn(slot)) this.#dispatcher.pump()
     } else if (mayKeep && this.#reclaimer.mustYield(pool, waiter, this.#line.pools)) {
-      this.#close(slot, 'fairness')
+      this.#retirement.close(slot, 'fairness')
     } else {
       this.#dispatcher.hand(slot, waiter)
       // What the last lease counted against its class may be what others wait for.
@@ -251,13 +255,8 @@ export class Scheduler {
 
   #closeIfWorn(slot: Slot): boolean {
     const reason = slot.wornOut(this.#options.maxStatementsPerConnection)
-    if (reason) this.#close(slot, reason)
+    if (reason) this.#retirement.close(slot, reason)
     return reason !== undefined
-  }
-
-  #close(slot: Slot, reason: CloseReason): void {
-    slot.pool.removeIdle(slot)
-    this.#retirement.close(slot, reason)
   }
 
   #opened(slot: Slot): void {
@@ -272,10 +271,11 @@ export class Scheduler {
     this.#dispatcher.pump()
   }
 
-  #openFailed(slot: Slot, error: Error, retryInMs: number | undefined): void {
+  #openFailed(slot: Slot, error: Error, { retryInMs, isServerFull }: OpenVerdict): void {
     const { pool } = slot
     this.#retirement.openFailed(slot)
-    pool.noteFailure(retryInMs)
+    if (isServerFull) this.#dispatcher.makeRoomOnServer(pool, slot.trust)
+    else pool.noteFailure(retryInMs)
     if (retryInMs === undefined && !pool.hasOpen(slot.trust)) this.#line.refuse(pool, error, slot.trust)
     this.#pools.forgetIfEmpty(pool)
     this.#dispatcher.pump()

@@ -1,70 +1,77 @@
 /**
- * `npm run bench`: Tenantry beside one peer on one Postgres, in alternating pairs (A B, B A, A B …). Each run
- * starts its contestant afresh in a process of its own and drives it by the same `tenantry load`. Prints
- * medians and their ratio and writes everything as JSON.
+ * `npm run bench`: each scenario on its ground, each latency a row. Rows are kept as JSON as they come, and the
+ * tables are made of all that are kept.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import type { Contestant } from './contestant.ts'
-import { type Ground, startGround } from './ground.ts'
-import { type Measured, measure } from './measure.ts'
-import { type BenchOptions, readOptions } from './options.ts'
-import { pgPoolLru } from './peers/pg-pool-lru/contestant.ts'
-import { mediansOf, tableOf } from './result.ts'
-import { tenantry } from './tenantry.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { duel } from './duel.ts'
+import { type Ground, type GroundNeeds, startGround } from './ground/ground.ts'
+import { readOptions } from './options.ts'
+import { profile } from './profile/profile.ts'
+import { keepRow, readRows } from './report/row-file.ts'
+import { tablesOf } from './report/tables.ts'
+import { writeDocument } from './report/write-document.ts'
+import type { Scenario } from './scenario.ts'
+import { SCENARIOS } from './scenarios/all-scenarios.ts'
 
 const options = readOptions(process.argv)
-const folder = await mkdtemp(join(tmpdir(), 'tenantry-bench-'))
-try {
-  console.log(`making ${options.tenants} databases …`)
-  await using ground = await startGround(options, join(folder, 'postgres'))
-  const contestants = [await tenantry(ground, options, folder), pgPoolLru(ground, options, folder)]
-  for (const { name, description } of contestants) console.log(`${name}: ${description}`)
-  const runs = await alternate(contestants, ground)
-  await report(runs, ground)
-} finally {
-  await rm(folder, { recursive: true, force: true })
-}
+const wanted = SCENARIOS.filter(
+  ({ name }) => options.scenario.length === 0 || options.scenario.includes(name),
+)
+const started = performance.now()
+if (!options.report) await onGrounds(wanted, options.profile ? profileAll : measureAll)
+if (!options.profile) await report()
 
-async function alternate(
-  contestants: readonly Contestant[],
-  ground: Ground,
-): Promise<Map<string, Measured[]>> {
-  const runs = new Map<string, Measured[]>(contestants.map(({ name }) => [name, []]))
-  for (let pair = 1; pair <= options.pairs; pair++) {
-    const order = pair % 2 === 1 ? contestants : contestants.toReversed()
-    for (const contestant of order) {
-      const measured = await measure(contestant, ground, options, folder)
-      runs.get(contestant.name)?.push(measured)
-      console.log(`pair ${pair}/${options.pairs}  ${tableOf([[contestant.name, mediansOf([measured])]])[1]}`)
+/** Scenarios with the same needs (one object) share their ground. */
+async function onGrounds(
+  scenarios: readonly Scenario[],
+  act: (scenario: Scenario, ground: Ground, folder: string) => Promise<void>,
+): Promise<void> {
+  const byNeeds = new Map<GroundNeeds, Scenario[]>()
+  for (const scenario of scenarios) {
+    byNeeds.set(scenario.needs, [...(byNeeds.get(scenario.needs) ?? []), scenario])
+  }
+  for (const [needs, members] of byNeeds) {
+    const folder = await mkdtemp(join(tmpdir(), 'tenantry-bench-'))
+    try {
+      tell(`making ${needs.databases} databases`)
+      await using ground = await startGround(needs, join(folder, 'postgres'))
+      for (const scenario of members) await act(scenario, ground, folder)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
     }
   }
-  return runs
 }
 
-async function report(runs: ReadonlyMap<string, readonly Measured[]>, ground: Ground): Promise<void> {
-  const medians = [...runs].map(([name, measured]) => [name, mediansOf(measured)] as const)
-  console.log(`\nmedians of ${options.pairs} (connections: most; errors and wrong answers: sum)`)
-  console.log(tableOf(medians).join('\n'))
-  const [ours, peer] = medians.map(([, values]) => values)
-  const ratio = (ours?.requestsPerSecond ?? 0) / (peer?.requestsPerSecond ?? 0)
-  console.log(`\nrequests per second: ${ratio.toFixed(2)} × the peer's`)
-  const where: { options: BenchOptions; machine: object } = {
-    options,
-    machine: { node: process.version, cpu: cpus()[0]?.model, cores: availableParallelism() },
+async function measureAll(scenario: Scenario, ground: Ground, folder: string): Promise<void> {
+  const { pairs, seconds, warmup: warmupSeconds } = options
+  for (const latencyMs of scenario.latenciesMs.filter((ms) => options.latency.includes(ms))) {
+    tell(`${scenario.name}, +${latencyMs} ms`)
+    const row = await duel(scenario, ground, {
+      latencyMs,
+      seconds,
+      warmupSeconds,
+      folder,
+      pairs: Math.min(pairs, scenario.pairs ?? pairs),
+      onRun: (line) => tell(`  ${line}`),
+    })
+    await keepRow(options.json, row)
   }
-  const postgres = { version: ground.version, settings: ground.settings }
-  const result = {
-    at: new Date().toISOString(),
-    ...where,
-    postgres,
-    ratio,
-    medians: Object.fromEntries(medians),
-    runs: Object.fromEntries(runs),
-  }
-  await mkdir(dirname(options.out), { recursive: true })
-  await writeFile(options.out, `${JSON.stringify(result, null, 2)}\n`)
-  console.log(`all figures: ${options.out}`)
-  if (medians.some(([, values]) => values.wrong > 0)) process.exitCode = 1
+}
+
+async function profileAll(scenario: Scenario, ground: Ground, folder: string): Promise<void> {
+  const { seconds, warmup: warmupSeconds } = options
+  tell(await profile(scenario, ground, { seconds, warmupSeconds, folder }))
+}
+
+async function report(): Promise<void> {
+  const tables = tablesOf(SCENARIOS, await readRows(options.json))
+  console.log(`\n${tables}\n`)
+  if (options.write !== undefined) await writeDocument(options.write, tables)
+}
+
+function tell(line: string): void {
+  const minutes = (performance.now() - started) / 60_000
+  console.log(`${minutes.toFixed(1).padStart(5)} min  ${line}`)
 }

@@ -1,68 +1,70 @@
-import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import pg from 'pg'
-import { EmbeddedPostgres } from '../src/demo/embedded-postgres.ts'
-import type { BenchOptions } from './options.ts'
+import { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts'
+import { makePlaces, type Place } from './places.ts'
+import { type ServerTls, serverTls } from './server-tls.ts'
 
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface GroundNeeds {
+  readonly databases: number
+  /** Of the server. Above every budget: a peer may pass its own and is not punished for it. */
+  readonly maxConnections: number
+  /** Whether the server takes TLS beside plain connections. */
+  readonly tls: boolean
+}
+
+/** A Postgres 18 of its own. All of it is gone at the end. */
 export interface Ground extends AsyncDisposable {
   readonly version: number
   /** Of the postmaster. */
   readonly pid: number
-  /** Admin login, to a database that is no tenant's. */
-  readonly adminDsn: string
-  /** Tenant → DSN of its own role to its own database. */
-  readonly tenants: ReadonlyMap<string, { readonly dsn: string; readonly database: string }>
+  readonly address: Address
+  readonly systemIdentifier: string
+  readonly places: readonly Place[]
+  /** PEM of the authority that signed the server's certificate. */
+  readonly ca: string | undefined
   /** What the server was told beside its defaults. */
   readonly settings: Readonly<Record<string, string>>
+  /** Superuser login, directly. */
+  adminDsn(database?: string): string
 }
 
-/** A Postgres 18 of its own with one database and one role for each tenant; all of it is gone at the end. */
-export async function startGround(options: BenchOptions, dataDir: string): Promise<Ground> {
-  const settings = {
-    // Beyond the budget: the peer may pass its own for moments, and is not punished for it.
-    max_connections: String(options.budget * 2 + 50),
-    fsync: 'off',
-    scram_iterations: String(options.iterations),
-  }
-  const postgres = await EmbeddedPostgres.start({ dataDir, durable: false, settings })
+export async function startGround(needs: GroundNeeds, dataDir: string): Promise<Ground> {
+  const tls: ServerTls | undefined = needs.tls ? await serverTls() : undefined
+  // Nothing is written while it is measured but statistics; fsync off only makes the databases sooner.
+  const settings = { max_connections: String(needs.maxConnections), fsync: 'off', full_page_writes: 'off' }
+  const postgres = await EmbeddedPostgres.start({
+    dataDir,
+    durable: false,
+    settings: { ...settings, ...tls?.settings },
+  })
   const dispose = async () => {
     await postgres.stop()
     await rm(postgres.folder, { recursive: true, force: true })
+    await tls?.remove()
   }
+  const address = { host: postgres.host, port: postgres.port }
+  const password = encodeURIComponent(postgres.password.reveal())
+  const adminDsn = (database = 'postgres') =>
+    `postgres://${postgres.superuser}:${password}@${address.host}:${address.port}/${database}?sslmode=disable`
   try {
-    const address = `${postgres.host}:${postgres.port}`
-    const adminDsn = `postgres://${postgres.superuser}:${encodeURIComponent(postgres.password.reveal())}@${address}/postgres`
-    const tenants = await makeDatabases(adminDsn, address, options.tenants)
+    const made = await makePlaces(adminDsn(), needs.databases)
+    const { version, pid } = postgres
     return {
-      version: postgres.version,
-      pid: postgres.pid,
-      adminDsn,
-      tenants,
+      version,
+      pid,
+      address,
       settings,
+      adminDsn,
+      ...made,
+      ca: tls?.ca,
       [Symbol.asyncDispose]: dispose,
     }
   } catch (error) {
     await dispose()
     throw error
   }
-}
-
-async function makeDatabases(adminDsn: string, address: string, count: number) {
-  const tenants = new Map<string, { dsn: string; database: string }>()
-  const admin = new pg.Client(adminDsn)
-  await admin.connect()
-  try {
-    for (let number = 1; number <= count; number++) {
-      const digits = String(number).padStart(4, '0')
-      const [role, database] = [`app_${digits}`, `db_${digits}`]
-      const password = randomBytes(24).toString('hex')
-      await admin.query(`create role ${role} login password '${password}'`)
-      await admin.query(`create database ${database} owner ${role}`)
-      const dsn = `postgres://${role}:${password}@${address}/${database}`
-      tenants.set(`t${digits}`, { dsn, database })
-    }
-  } finally {
-    await admin.end()
-  }
-  return tenants
 }

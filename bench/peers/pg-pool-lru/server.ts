@@ -1,26 +1,15 @@
 /**
- * The peer: what a careful team writes today. Hono, and an LRU cache of `pg.Pool`s of one connection each,
- * keyed by tenant. A pool that falls out while it serves is ended when the last of its requests is done.
- * Same HTTP contract as the service for the one request that the load sends, so one client drives both.
- *
- * Environment: PEER_CONFIG, the path of a JSON file { key, port, maxPools, tenants: { id: DSN } }.
+ * What a careful team writes today: an LRU cache of `pg.Pool`s of one connection each, keyed by tenant. A pool
+ * that falls out while it serves is ended when the last of its requests is done. Statements have names, so that
+ * a warm connection parses each text once.
  */
-import { timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { serve } from '@hono/node-server'
-import { Hono } from 'hono'
+import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import { z } from 'zod'
+import { type PeerAnswer, PeerConfig, readPeerConfig, servePeer } from '../peer-app.ts'
 
-const Config = z.strictObject({
-  key: z.string(),
-  port: z.int(),
-  maxPools: z.int(),
-  tenants: z.record(z.string(), z.string()),
-})
-const config = Config.parse(JSON.parse(readFileSync(process.env['PEER_CONFIG'] ?? '', 'utf8')))
-const Body = z.strictObject({ sql: z.string(), params: z.array(z.unknown()).optional() })
+const config = readPeerConfig(PeerConfig.extend({ maxPools: z.int() }))
 
 /** A pool and the requests that use it now. */
 interface TenantPool {
@@ -37,6 +26,15 @@ const pools = new LRUCache<string, TenantPool>({
   },
 })
 
+const names = new Map<string, string>()
+function nameOf(sql: string): string {
+  const known = names.get(sql)
+  if (known !== undefined) return known
+  const name = createHash('sha256').update(sql).digest('hex').slice(0, 32)
+  if (names.size < 500) names.set(sql, name)
+  return name
+}
+
 function poolOf(tenant: string, dsn: string): TenantPool {
   const held = pools.get(tenant)
   if (held) return held
@@ -52,40 +50,21 @@ function poolOf(tenant: string, dsn: string): TenantPool {
   return entry
 }
 
-const expected = Buffer.from(`Bearer ${config.key}`)
-function isAuthorized(header: string | undefined): boolean {
-  const given = Buffer.from(header ?? '')
-  return given.length === expected.length && timingSafeEqual(given, expected)
-}
-
-const app = new Hono()
-app.post('/v1/query', async (c) => {
-  if (!isAuthorized(c.req.header('authorization'))) return c.json({ code: 'unauthorized' }, 401)
-  const tenant = c.req.header('x-tenant-id') ?? ''
-  const dsn = config.tenants[tenant]
-  if (dsn === undefined) return c.json({ code: 'tenant_unknown' }, 404)
-  const { sql, params } = Body.parse(await c.req.json())
+async function run(tenant: string, dsn: string, sql: string, params: unknown[]): Promise<PeerAnswer> {
   const entry = poolOf(tenant, dsn)
   entry.uses++
   try {
-    const { rows, rowCount, command } = await entry.pool.query(sql, params)
-    return c.json({ rows, rowCount, command })
+    return await entry.pool.query({ name: nameOf(sql), text: sql, values: params })
   } finally {
     entry.uses--
     if (entry.evicted && entry.uses === 0) void entry.pool.end()
   }
-})
-app.onError((error, c) => {
-  const code: unknown = Reflect.get(error, 'code')
-  return c.json({ code: typeof code === 'string' ? code : error.message }, 503)
-})
+}
 
-const server = serve({ fetch: app.fetch, port: config.port, hostname: '127.0.0.1' }, () => {
-  console.log(`listening on ${config.port}`)
-})
-
-process.once('SIGTERM', () => {
-  server.close()
-  if ('closeAllConnections' in server) server.closeAllConnections()
-  void Promise.all([...pools.values()].map((entry) => entry.pool.end()))
+servePeer(config, {
+  query: (tenant, sql, params) => {
+    const dsn = config.tenants[tenant]
+    return dsn === undefined ? undefined : run(tenant, dsn, sql, params)
+  },
+  close: () => Promise.all([...pools.values()].map((entry) => entry.pool.end())),
 })

@@ -8,6 +8,7 @@ import type { LoggedIn } from './login.ts'
 import { isPooled, isTurnedAway } from './pooled-session.ts'
 import { RunningStatement, type StatementHost } from './running-statement.ts'
 import { SessionWatch } from './session-watch.ts'
+import { whereReached } from './socket.ts'
 import { nameOf } from './socket-step.ts'
 
 const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
@@ -25,6 +26,7 @@ export class Backend {
   readonly closed: Promise<void>
   readonly #login: LoggedIn
   readonly #target: ConnectionTarget
+  readonly #reached: ConnectionTarget
   readonly #socket: Socket
   readonly #client: DriverClient
   /** Why nothing more is sent; undefined while open. */
@@ -44,6 +46,7 @@ export class Backend {
   constructor(login: LoggedIn, target: ConnectionTarget) {
     this.#login = login
     this.#target = target
+    this.#reached = whereReached(target, login.socket)
     this.#socket = login.socket
     this.#client = login.client
     this.closed = new Promise((resolve) => {
@@ -108,7 +111,7 @@ export class Backend {
     if (!running || this.#end) return this.#cancelling ?? Promise.resolve()
     running.cancel(reason)
     const isWanted = () => this.#running === running
-    this.#cancelling ??= requestCancel(this.#target, this.#login.key, CANCEL_TIMEOUT_MS, isWanted)
+    this.#cancelling ??= requestCancel(this.#reached, this.#login.key, CANCEL_TIMEOUT_MS, isWanted)
       .catch((cause: Error) => this.destroy(cause))
       .finally(() => {
         this.#cancelling = undefined

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import type { Secret } from '../secret.ts'
 
 /** Whose SQL runs: the team's own (library, service key), or a tenant's, which is hostile. */
@@ -8,6 +9,8 @@ export interface ConnectionTarget {
   /** A host name, an address, or the folder of a Unix socket (begins with `/`). */
   readonly host: string
   readonly port: number
+  /** How the host's name becomes addresses, anew for each connection. Default: the system's way. */
+  readonly lookup?: LookupFunction
   readonly database: string
   readonly user: string
   /** Undefined where the server asks for none. */
@@ -89,6 +92,8 @@ export interface Connection {
   /** From the last ReadyForQuery. */
   readonly transaction: 'idle' | 'open' | 'failed'
   readonly residue: Residue
+  /** A statement was refused because it may only read here (25006). */
+  readonly hasRefusedWrite: boolean
   /** What the server reports of its settings (`server_version`, `TimeZone`, …), kept current. */
   readonly parameters: Readonly<Record<string, string>>
   /** Distinct prepared statements so far. */

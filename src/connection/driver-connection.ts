@@ -79,6 +79,10 @@ export class DriverConnection implements SqlConnection, StreamConnection {
     return this.#backend.watch.residue
   }
 
+  get hasRefusedWrite(): boolean {
+    return this.#backend.watch.hasRefusedWrite
+  }
+
   get parameters(): Readonly<Record<string, string>> {
     return this.#backend.parameters
   }

@@ -10,6 +10,8 @@ const UNASKED: ReadonlySet<number> = new Set([0x4e, 0x53, 0x41])
 /** In one text of several statements the server says how its transaction stands only at the end. */
 const BEGINS: ReadonlySet<string> = new Set(['BEGIN', 'START TRANSACTION'])
 const ENDS: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK'])
+/** Read-only SQL transaction. */
+const READ_ONLY = '25006'
 const IN_TRANSACTION = 0x54 // T
 const IN_FAILED_TRANSACTION = 0x45 // E
 
@@ -34,6 +36,7 @@ export class SessionWatch implements MessageVisitor {
   isUntimely = false
   #isAnswered = false
   #isInTransaction = false
+  hasRefusedWrite = false
   /** The server's last words: after a FATAL error it ends the connection. */
   fatal: ServerError | undefined
   readonly #running: () => Watched | undefined
@@ -107,6 +110,7 @@ export class SessionWatch implements MessageVisitor {
   }
 
   #failed(error: ServerError): void {
+    if (error.sqlstate === READ_ONLY) this.hasRefusedWrite = true
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.fatal = error
   }
 }

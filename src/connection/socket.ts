@@ -18,6 +18,13 @@ export async function openSocket(target: ConnectionTarget, signal: AbortSignal):
   return target.tls.mode === 'disable' ? plain : startTls(plain, target, signal)
 }
 
+/** The very server that a socket has reached, for a further one: its name may lead elsewhere by now. */
+export function whereReached(target: ConnectionTarget, { remoteAddress }: Socket): ConnectionTarget {
+  if (remoteAddress === undefined) return target
+  const { host, tls } = target
+  return { ...target, host: remoteAddress, tls: { ...tls, serverName: tls.serverName ?? host } }
+}
+
 function openPlain(target: ConnectionTarget, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted()
   const socket = target.host.startsWith('/')
@@ -25,6 +32,7 @@ function openPlain(target: ConnectionTarget, signal: AbortSignal): Promise<Socke
     : connect({
         host: target.host,
         port: target.port,
+        ...(target.lookup ? { lookup: target.lookup } : {}),
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,

@@ -16,6 +16,7 @@ export type CloseReason =
   | 'lifetime'
   | 'statements'
   | 'unclean'
+  | 'read_only'
   | 'fairness'
   | 'expired'
   | 'lost'

@@ -62,6 +62,10 @@ export class PgConnection implements Connection {
     return this.#backend.watch.residue
   }
 
+  get hasRefusedWrite(): boolean {
+    return this.#backend.watch.hasRefusedWrite
+  }
+
   get preparedStatements(): number {
     return this.#preparedStatements
   }

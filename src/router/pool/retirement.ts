@@ -75,6 +75,13 @@ export class Retirement {
     slot.connection.close().catch((error: Error) => slot.connection.destroy(error))
   }
 
+  /** Closes what is idle and is to be replaced: it has lived its life, or holds too many statements. */
+  closeIfWorn(slot: Slot, maxStatements: number): boolean {
+    const reason = slot.wornOut(maxStatements)
+    if (reason) this.close(slot, reason)
+    return reason !== undefined
+  }
+
   /** To be called when a slot's socket has closed, for whatever reason. */
   socketClosed(slot: Slot): void {
     slot.closeReason ??= 'lost'

@@ -3,6 +3,7 @@ import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { OpenGate, OpenVerdict } from '../breaker/open-gate.ts'
+import { WriteRefusals } from '../breaker/write-refusals.ts'
 import type { CloseReason, EventHub } from '../events.ts'
 import type { ResolvedRouterOptions } from '../options.ts'
 import { Budget } from '../pool/budget.ts'
@@ -38,6 +39,7 @@ export class Scheduler {
   readonly #reclaimer: Reclaimer
   readonly #dispatcher: Dispatcher
   readonly #retirement: Retirement
+  readonly #writeRefusals = new WriteRefusals()
   readonly budget: Budget
   #isClosing = false
   #onQuiet: (() => void) | undefined
@@ -180,7 +182,7 @@ export class Scheduler {
     for (const pool of this.#pools.all) {
       for (const slot of pool.idleSlots.slice()) {
         if (now - slot.idleSince >= this.#options.poolIdleTimeoutMs) this.#retirement.close(slot, 'idle')
-        else this.#closeIfWorn(slot)
+        else this.#retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)
       }
     }
   }
@@ -229,12 +231,14 @@ export class Scheduler {
   #place(slot: Slot, mayKeep = true): void {
     const { pool } = slot
     if (!slot.connection.isOpen) return
+    if (this.#writeRefusals.isRecyclingDue(pool.id, slot.connection)) this.evict(pool, 'read_only')
     if (slot.closeReason || pool.isDraining)
       return this.#retirement.close(slot, slot.closeReason ?? 'rotated')
     const waiter = this.#lending.firstServable(pool, slot.trust)
     if (!waiter) {
       pool.putIdle(slot)
-      if (!this.#closeIfWorn(slot)) this.#dispatcher.pump()
+      const isGoing = this.#retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)
+      if (!isGoing) this.#dispatcher.pump()
     } else if (mayKeep && this.#reclaimer.mustYield(pool, waiter, this.#line.pools)) {
       this.#retirement.close(slot, 'fairness')
     } else {
@@ -251,12 +255,6 @@ export class Scheduler {
 
   async #clean(slot: Slot, quiet: Promise<void> | undefined): Promise<void> {
     if (await this.#retirement.clean(slot, quiet ?? Promise.resolve())) this.#place(slot)
-  }
-
-  #closeIfWorn(slot: Slot): boolean {
-    const reason = slot.wornOut(this.#options.maxStatementsPerConnection)
-    if (reason) this.#retirement.close(slot, reason)
-    return reason !== undefined
   }
 
   #opened(slot: Slot): void {

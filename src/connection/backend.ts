@@ -5,6 +5,7 @@ import type { ConnectionTarget, TypeProfile } from './connection.ts'
 import type { DriverClient } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import type { LoggedIn } from './login.ts'
+import { Message } from './message-reader.ts'
 import { isPooled, isTurnedAway } from './pooled-session.ts'
 import { RunningStatement, type StatementHost } from './running-statement.ts'
 import { SessionWatch } from './session-watch.ts'
@@ -38,7 +39,7 @@ export class Backend {
   #mayLiveOn = false
   readonly #host: StatementHost = {
     cancel: () => void this.cancel(),
-    dropRows: () => this.#login.reader.dropRows(),
+    dropRows: () => this.#login.reader.drop(Message.dataRow),
     destroy: (cause) => this.destroy(cause),
   }
 
@@ -168,7 +169,7 @@ export class Backend {
     if (!running.hasOutcome) return
     if (running.isRejected) this.watch.noteRejection()
     this.#running = undefined
-    this.#login.reader.passRows()
+    this.#login.reader.passAll()
     running.complete()
   }
 

@@ -7,8 +7,6 @@ import type { Socket } from 'node:net'
  * nowhere.
  */
 export class DriverSocket {
-  /** Called when the driver gives the socket up: the server's SCRAM signature was wrong. */
-  readonly #onDestroy: () => void
   #socket: Socket | undefined
   /** Written before the socket was there: the startup packet. */
   #held: Buffer[] | undefined = []
@@ -16,10 +14,6 @@ export class DriverSocket {
   #onDrain: (() => void) | undefined
   /** Rises with every write to the socket, so that a statement can know whether anything of it was sent. */
   writes = 0
-
-  constructor(onDestroy: () => void) {
-    this.#onDestroy = onDestroy
-  }
 
   /** Sends what was held, and everything from now on. */
   attach(socket: Socket): void {
@@ -70,7 +64,8 @@ export class DriverSocket {
     this.#socket?.resume()
   }
 
+  /** For the driver's own time limits and logins, neither of which it has here. */
   destroy(): void {
-    this.#onDestroy()
+    this.detach()
   }
 }

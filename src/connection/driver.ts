@@ -37,6 +37,8 @@ export interface QueryInternals extends Promise<unknown> {
   /** After dispatch: a named statement; one that this connection knew already. */
   prepare?: boolean
   prepared?: boolean
+  /** Of the statement as it was sent: texts, once it was. */
+  parameters?: unknown
   execute(): this
   cancel(): unknown
   simple(): this
@@ -148,14 +150,12 @@ export const Parameter = template.typed('', 25).constructor as ParameterConstruc
 export const CLOSE: object = template.CLOSE
 export const stockParsers = template.options.parsers
 export const stockSerializers = template.options.serializers
-/** The options that builders read (`transform`); never those of a live connection, which hold its password. */
+/** The options that builders read (`transform`). */
 export const stockTransform: unknown = template.options.transform
 
 export interface DriverClientOptions {
   readonly user: string
   readonly database: string
-  /** Asked once the server wants a password; one that never answers keeps it from being sent. */
-  readonly password: () => string | Promise<string>
   /** Session settings for the startup packet; falsy ones would be dropped, so texts only. */
   readonly settings: Readonly<Record<string, string>>
   readonly onNotification?: (channel: string, payload: string) => void
@@ -201,7 +201,6 @@ export class DriverClient {
       target_session_attrs: null,
       user: options.user,
       database: options.database,
-      pass: options.password,
       connection: options.settings,
       onnotify: options.onNotification,
       socket: () => {

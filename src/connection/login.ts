@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { LoginFailedError, ServerUnavailableError, TlsFailedError } from '../errors.ts'
+import { Authenticator } from './authenticator.ts'
 import type { ConnectionTarget } from './connection.ts'
 import { DriverClient } from './driver.ts'
 import { DriverSocket } from './driver-socket.ts'
-import { MessageReader } from './message-reader.ts'
+import { Message, MessageReader, type MessageVisitor } from './message-reader.ts'
+import type { ScramKeyCache } from './scram-keys.ts'
 import { openSocket } from './socket.ts'
 import { nameOf, socketStep, unavailable } from './socket-step.ts'
 import { loginError } from './sql-error.ts'
@@ -20,26 +22,32 @@ export interface LoggedIn {
   readonly key: { readonly pid: number; readonly secret: number }
 }
 
+export interface LoginOptions {
+  readonly onNotification?: (channel: string, payload: string) => void
+  /** Keys of logins before, which spare this one the hashing. */
+  readonly scramKeys?: ScramKeyCache
+}
+
 /**
- * Connects and logs in. The driver makes the messages, and sees those of the server only after the guard.
+ * Connects and logs in. The driver writes the startup packet and hears of the server once that has let us in:
+ * who proves what to whom is settled by us.
  * @throws {ServerUnavailableError | TlsFailedError | LoginFailedError} or the signal's reason.
  */
 export async function logIn(
   target: ConnectionTarget,
   signal: AbortSignal,
-  onNotification?: (channel: string, payload: string) => void,
+  { onNotification, scramKeys }: LoginOptions = {},
 ): Promise<LoggedIn> {
-  let giveUp: (error: unknown) => void = () => {}
+  let giveUp: (cause: unknown) => void = () => {}
   // Made before the socket is open: the driver takes a timer's turn until it writes, and has it meanwhile.
   const client = new DriverClient(
     {
       user: target.user,
       database: target.database,
-      password: () => target.password?.reveal() ?? '',
       settings: startupSettings(target),
       ...(onNotification ? { onNotification } : {}),
     },
-    new DriverSocket(() => giveUp(new Error('the server could not prove that it knows the password'))),
+    new DriverSocket(),
     (error) => giveUp(error),
   )
   const socket = await openSocket(target, signal)
@@ -49,14 +57,16 @@ export async function logIn(
     where: nameOf(target),
   })
   return socketStep<LoggedIn>(socket, signal, hungUp(target), (done, fail) => {
-    const driverGaveUp = (cause: unknown) =>
-      fail(
-        new LoginFailedError(
-          `${nameOf(target)}: ${cause instanceof Error ? cause.message : 'the driver gave up'}`,
-        ),
-      )
-    giveUp = driverGaveUp
-    watchLogin({ socket, client, guard, where: nameOf(target) }, done, fail)
+    const refuse = (why: string) => fail(new LoginFailedError(`${nameOf(target)}: ${why}`))
+    giveUp = (cause) => refuse(cause instanceof Error ? cause.message : 'the driver gave up')
+    const authenticator = new Authenticator({
+      user: target.user,
+      password: target.password,
+      scramKeys,
+      send: (message) => void socket.write(message),
+      refuse,
+    })
+    watchLogin({ socket, client, guard, authenticator, where: nameOf(target) }, done, fail)
     client.socket.attach(socket)
   })
 }
@@ -73,43 +83,49 @@ interface Attempt {
   readonly socket: Socket
   readonly client: DriverClient
   readonly guard: StartupGuard
+  readonly authenticator: Authenticator
   readonly where: string
 }
 
-function watchLogin(
-  { socket, client, guard, where }: Attempt,
-  done: (login: LoggedIn) => void,
-  fail: (error: Error) => void,
-): void {
+function watchLogin(attempt: Attempt, done: (login: LoggedIn) => void, fail: (error: Error) => void): void {
+  const { socket, client, guard } = attempt
   const reader = new MessageReader()
+  reader.drop(Message.authentication)
   const onData = (chunk: Buffer) => {
-    const fault = faultIn(chunk, reader, guard, where)
-    if (fault) {
+    const passed = readLogin(chunk, reader, attempt)
+    if (passed instanceof Error) {
       socket.off('data', onData)
       client.socket.detach()
-      return fail(fault)
+      return fail(passed)
     }
-    client.socket.deliver(chunk)
+    // Refused by the authenticator.
+    if (socket.destroyed) return
+    client.socket.deliver(passed)
     if (!guard.isReady) return
     // Nothing may be read between this listener and the connection's own.
     socket.off('data', onData)
     socket.pause()
+    reader.passAll()
     client.opened()
     done({ socket, client, reader, key: guard.key ?? { pid: 0, secret: 0 } })
   }
   socket.on('data', onData)
 }
 
-function faultIn(
-  chunk: Buffer,
-  reader: MessageReader,
-  guard: StartupGuard,
-  where: string,
-): Error | undefined {
+/** What the driver may see of the chunk, or why the login ends. */
+function readLogin(chunk: Buffer, reader: MessageReader, attempt: Attempt): Buffer | Error {
+  const { guard, authenticator, where } = attempt
+  const visitor: MessageVisitor = {
+    header: (type, length) => guard.header(type, length),
+    message: (type, body) => {
+      guard.message(type, body)
+      if (type === Message.authentication && !guard.refusal) authenticator.take(body)
+    },
+  }
   try {
-    reader.read(chunk, guard)
+    const passed = reader.read(chunk, visitor)
+    return guard.refusal ?? (guard.serverError && loginError(guard.serverError, where)) ?? passed
   } catch (cause) {
     return new ServerUnavailableError(`${where} does not speak the Postgres protocol`, { cause })
   }
-  return guard.refusal ?? (guard.serverError && loginError(guard.serverError, where))
 }

@@ -7,7 +7,9 @@ export const Message = {
   dataRow: 0x44, // D
   copyDone: 0x63, // c
   commandComplete: 0x43, // C
+  bindComplete: 0x32, // 2
   portalSuspended: 0x73, // s
+  emptyQuery: 0x49, // I
 } as const
 
 export interface MessageVisitor {
@@ -30,18 +32,18 @@ export class MessageReader {
   #left = 0
   #type = 0
   #kept: Buffer[] | undefined
-  /** Rows that begin from now on are read over and passed to nobody. */
-  #isDropping = false
+  /** Messages of this type that begin from now on are read over and passed to nobody. */
+  #dropped: number | undefined
   /** The current message, its header included, is one of those. */
   #isDropped = false
 
-  /** Until `passRows` the driver sees no further row; one that it has seen the beginning of it sees whole. */
-  dropRows(): void {
-    this.#isDropping = true
+  /** Until `passAll` the driver sees no further message of the type; one that it has seen the beginning of it sees whole. */
+  drop(type: number): void {
+    this.#dropped = type
   }
 
-  passRows(): void {
-    this.#isDropping = false
+  passAll(): void {
+    this.#dropped = undefined
   }
 
   /**
@@ -49,7 +51,7 @@ export class MessageReader {
    * @throws {RangeError} at a length that no message can have.
    */
   read(chunk: Buffer, visitor: MessageVisitor): Buffer {
-    if (!this.#isDropping) {
+    if (this.#dropped === undefined) {
       let at = 0
       while (at < chunk.length) at = this.#step(chunk, at, visitor)
       return chunk
@@ -58,7 +60,7 @@ export class MessageReader {
     let at = 0
     while (at < chunk.length) {
       const from = at
-      if (this.#left === 0 && this.#headerBytes === 0) this.#isDropped = chunk[at] === Message.dataRow
+      if (this.#left === 0 && this.#headerBytes === 0) this.#isDropped = chunk[at] === this.#dropped
       at = this.#step(chunk, at, visitor)
       if (!this.#isDropped) passed.push(chunk.subarray(from, at))
     }

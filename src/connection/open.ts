@@ -3,6 +3,7 @@ import type { ConnectionTarget } from './connection.ts'
 import { DriverConnection } from './driver-connection.ts'
 import { logIn } from './login.ts'
 import { arrangeSession, isPooled } from './pooled-session.ts'
+import type { ScramKeyCache } from './scram-keys.ts'
 import { nameOf } from './socket-step.ts'
 
 export interface OpenOptions {
@@ -11,6 +12,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal
   /** Hears of NOTIFY on the channels that this connection listens to. */
   readonly onNotification?: (channel: string, payload: string) => void
+  /** Keys of logins before, which spare this one the hashing. */
+  readonly scramKeys?: ScramKeyCache
 }
 
 /**
@@ -23,7 +26,7 @@ export async function openConnection(
   options: OpenOptions,
 ): Promise<DriverConnection> {
   const attempt = new AbortController()
-  const { connectTimeoutMs, signal, onNotification } = options
+  const { connectTimeoutMs, signal } = options
   const timer = setTimeout(
     () =>
       attempt.abort(new ServerUnavailableError(`${nameOf(target)}: no connection in ${connectTimeoutMs} ms`)),
@@ -34,7 +37,7 @@ export async function openConnection(
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted) onAbort()
   try {
-    const connection = new DriverConnection(await logIn(target, attempt.signal, onNotification), target)
+    const connection = new DriverConnection(await logIn(target, attempt.signal, options), target)
     if (isPooled(target)) await arrange(connection, target, attempt.signal)
     return connection
   } finally {

@@ -1,8 +1,9 @@
 import { LoginFailedError, ServerUnavailableError } from '../errors.ts'
 import { Message, type MessageVisitor } from './message-reader.ts'
+import { readChallenge } from './scram-exchange.ts'
 import { readServerError, type ServerError } from './sql-error.ts'
 
-/** More would block the event loop for most of a second: hashing is synchronous in the driver. */
+/** More would keep a thread for most of a second, and a server that is none could ask for it on every login. */
 const MAX_SCRAM_ITERATIONS = 100_000
 /** No message of a login is longer. An old server's pre-protocol error reads as a length of gigabytes. */
 const MAX_MESSAGE_BYTES = 65_536
@@ -23,7 +24,14 @@ const EXPECTED: ReadonlySet<number> = new Set([
 ])
 
 /** The number that an authentication request begins with. */
-const Request = { ok: 0, clearText: 3, md5: 5, sasl: 10, saslContinue: 11, saslFinal: 12 } as const
+export const AuthenticationRequest = {
+  ok: 0,
+  clearText: 3,
+  md5: 5,
+  sasl: 10,
+  saslContinue: 11,
+  saslFinal: 12,
+} as const
 
 export interface GuardOptions {
   readonly hasPassword: boolean
@@ -33,7 +41,7 @@ export interface GuardOptions {
   readonly where: string
 }
 
-/** Reads a login before the driver does, and says when the driver must not see it. */
+/** Reads a login before anyone answers, and says when nobody must. */
 export class StartupGuard implements MessageVisitor {
   readonly #options: GuardOptions
   /** How far SCRAM is: the server must have proved itself before its OK counts. */
@@ -74,27 +82,27 @@ export class StartupGuard implements MessageVisitor {
   }
 
   #faultOf(request: number, body: Buffer): string | undefined {
-    if (request === Request.ok)
+    if (request === AuthenticationRequest.ok)
       return this.#scram === 'none' || this.#scram === 'proved'
         ? undefined
         : 'the server skipped the proof that it knows the password'
     if (!this.#options.hasPassword) return 'the server asks for a password and the route has none'
     switch (request) {
-      case Request.clearText:
-      case Request.md5:
+      case AuthenticationRequest.clearText:
+      case AuthenticationRequest.md5:
         return this.#options.isPrivate
           ? undefined
           : 'the server wants the password in clear text or MD5 without TLS'
-      case Request.sasl:
+      case AuthenticationRequest.sasl:
         this.#scram = 'begun'
         return body.toString('latin1', 4).split('\0').includes('SCRAM-SHA-256')
           ? undefined
           : 'the server offers no SCRAM-SHA-256'
-      case Request.saslContinue:
+      case AuthenticationRequest.saslContinue:
         if (this.#scram !== 'begun') return 'a SCRAM challenge out of turn'
         this.#scram = 'challenged'
         return challengeFault(body.toString('utf8', 4))
-      case Request.saslFinal:
+      case AuthenticationRequest.saslFinal:
         if (this.#scram !== 'challenged') return 'a SCRAM signature out of turn'
         this.#scram = 'proved'
         return undefined
@@ -104,11 +112,11 @@ export class StartupGuard implements MessageVisitor {
   }
 }
 
-/** A challenge that the driver cannot read would throw outside every promise. */
 function challengeFault(text: string): string | undefined {
-  const match = /^r=[^,]+,s=[A-Za-z0-9+/]+={0,2},i=([1-9]\d{0,9})(?:,|$)/.exec(text)
-  if (!match) return 'a malformed SCRAM challenge'
-  return Number(match[1]) > MAX_SCRAM_ITERATIONS
-    ? `${match[1]} SCRAM iterations, over ${MAX_SCRAM_ITERATIONS}`
+  const challenge = readChallenge(text)
+  if (!challenge) return 'a malformed SCRAM challenge'
+  const { iterations } = challenge
+  return iterations > MAX_SCRAM_ITERATIONS
+    ? `${iterations} SCRAM iterations, over ${MAX_SCRAM_ITERATIONS}`
     : undefined
 }

@@ -1,5 +1,6 @@
 import type { Connection, ConnectionTarget } from '../connection/connection.ts'
 import { type OpenOptions, openConnection } from '../connection/open.ts'
+import { ScramKeyCache } from '../connection/scram-keys.ts'
 import { InternalError, LoginFailedError, ServerUnavailableError } from '../errors.ts'
 import { unlessAborted } from '../registry/abort.ts'
 import { targetOf } from '../registry/route.ts'
@@ -37,6 +38,7 @@ export class RouteOpener {
   readonly #registryId: string
   readonly #options: ResolvedRouterOptions
   readonly #connect: Connect
+  readonly #scramKeys = new ScramKeyCache()
   /** At most one headroom connection by server: the next waits for the one before. */
   readonly #headroom = new Map<string, Promise<unknown>>()
 
@@ -57,12 +59,16 @@ export class RouteOpener {
   async open(record: TenantRecord, server: ServerRecord, terms: OpenTerms): Promise<Connection> {
     const { connectTimeoutMs, signal } = terms
     const { statementTimeoutMs, leaseTimeoutMs } = this.#options
+    const scramKeys = this.#scramKeys
     const settings = {
       statement_timeout: String(record.limits.statementTimeoutMs ?? statementTimeoutMs),
       // For a router that is gone: no lease's own deadline is later than the router's, which comes first.
       idle_in_transaction_session_timeout: String(leaseTimeoutMs + 5_000),
     }
-    const connection = await this.#connect({ ...this.#targetOf(record, server), settings }, terms)
+    const connection = await this.#connect(
+      { ...this.#targetOf(record, server), settings },
+      { ...terms, scramKeys },
+    )
     const proof = proveIdentity(connection, record)
     try {
       await within(unlessAborted(proof, signal), connectTimeoutMs, late(server))
@@ -114,10 +120,13 @@ export class RouteOpener {
     const refusal = gate.refusal(record, server)
     if (refusal) throw refusal
     const attempt = gate.begin(record, server)
-    const connection = await this.#connect(target, { connectTimeoutMs, signal }).catch((error: Error) => {
-      attempt.failed(error)
-      throw error
-    })
+    const scramKeys = this.#scramKeys
+    const connection = await this.#connect(target, { connectTimeoutMs, signal, scramKeys }).catch(
+      (error: Error) => {
+        attempt.failed(error)
+        throw error
+      },
+    )
     attempt.opened()
     try {
       const run = connection.run({ text: TERMINATE, params: [pid, role], prepare: false })

@@ -169,8 +169,8 @@ async function optionsOfClient(): Promise<unknown> {
   })
   const driver = await import('../../src/connection/driver.ts')
   new driver.DriverClient(
-    { user: 'u', database: 'd', password: () => '', settings: { statement_timeout: '0' } },
-    new DriverSocket(() => {}),
+    { user: 'u', database: 'd', settings: { statement_timeout: '0' } },
+    new DriverSocket(),
     () => {},
   )
   vi.doUnmock('postgres')

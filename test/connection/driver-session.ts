@@ -1,6 +1,8 @@
 import { connect } from 'node:net'
+import { Authenticator } from '../../src/connection/authenticator.ts'
 import { DriverClient, Query, type QueryInternals, type QueryOptions } from '../../src/connection/driver.ts'
 import { DriverSocket } from '../../src/connection/driver-socket.ts'
+import { Message, MessageReader, type MessageVisitor } from '../../src/connection/message-reader.ts'
 import { driverProfile } from '../../src/connection/type-profile.ts'
 import type { Ground } from './ground.ts'
 
@@ -14,7 +16,7 @@ export interface Session extends AsyncDisposable {
 /** The driver on a real server with nothing of ours around it; notes what it touches of its socket. */
 export async function startSession(ground: Ground, touched = new Set<PropertyKey>()): Promise<Session> {
   const { host, port, user, database, password } = ground.target
-  const watched = new Proxy(new DriverSocket(() => {}), {
+  const watched = new Proxy(new DriverSocket(), {
     get(target, member) {
       touched.add(member)
       const value: unknown = Reflect.get(target, member, target)
@@ -22,15 +24,24 @@ export async function startSession(ground: Ground, touched = new Set<PropertyKey
     },
   })
   const socket = connect({ host, port, noDelay: true })
-  const client = new DriverClient(
-    { user, database, password: () => password?.reveal() ?? '', settings: {} },
-    watched,
-    () => socket.destroy(),
-  )
+  const client = new DriverClient({ user, database, settings: {} }, watched, () => socket.destroy())
   client.profile = driverProfile
   const driverSide = client.socket
   socket.once('connect', () => driverSide.attach(socket))
-  socket.on('data', (chunk) => driverSide.deliver(chunk))
+  const authenticator = new Authenticator({
+    user,
+    password,
+    scramKeys: undefined,
+    send: (message) => void socket.write(message),
+    refuse: () => socket.destroy(),
+  })
+  const reader = new MessageReader()
+  reader.drop(Message.authentication)
+  const visitor: MessageVisitor = {
+    header: (type) => type === Message.authentication,
+    message: (_, body) => authenticator.take(body),
+  }
+  socket.on('data', (chunk) => driverSide.deliver(reader.read(chunk, visitor)))
   await new Promise<void>((resolve) => {
     const onData = (chunk: Buffer) => {
       if (chunk.subarray(-6).toString('latin1') !== 'Z\0\0\0\u0005I') return

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MessageReader, type MessageVisitor } from '../../src/connection/message-reader.ts'
+import { Message, MessageReader, type MessageVisitor } from '../../src/connection/message-reader.ts'
 
 interface Sent {
   readonly type: string
@@ -63,10 +63,10 @@ describe('the message reader', () => {
         const reader = new MessageReader()
         const [before, after] = [sent.slice(0, from), sent.slice(from)]
         const passed = [reader.read(Buffer.concat(before.map(message)), new Notes())]
-        reader.dropRows()
+        reader.drop(Message.dataRow)
         for (const chunk of chunked(Buffer.concat(after.map(message)), at))
           passed.push(reader.read(chunk, new Notes()))
-        reader.passRows()
+        reader.passAll()
         passed.push(reader.read(message({ type: 'D', body: 'row' }), new Notes()))
         const kept = [...before, ...after.filter(({ type }) => type !== 'D'), { type: 'D', body: 'row' }]
         expect(Buffer.concat(passed)).toEqual(Buffer.concat(kept.map(message)))
@@ -78,7 +78,7 @@ describe('the message reader', () => {
     for (const seen of [1, 4, 5, 7]) {
       const [reader, row] = [new MessageReader(), message({ type: 'D', body: 'a whole row' })]
       const first = reader.read(row.subarray(0, seen), new Notes())
-      reader.dropRows()
+      reader.drop(Message.dataRow)
       const rest = reader.read(Buffer.concat([row.subarray(seen), row]), new Notes())
       expect(Buffer.concat([first, rest])).toEqual(row)
     }

@@ -158,7 +158,7 @@ export class PgBackend {
     this.#login.side.deliver(passed)
     if (!running?.isReady) return
     this.#running = undefined
-    this.#login.reader.passRows()
+    this.#login.reader.passAll()
     this.#complete(running)
   }
 
@@ -195,7 +195,7 @@ export class PgBackend {
     if (running.bytes <= running.maxBytes || running.verdict) return
     const verdict = tooLarge(running)
     running.verdict = verdict
-    this.#login.reader.dropRows()
+    this.#login.reader.drop(Message.dataRow)
     void this.cancel()
     running.timer = setTimeout(() => this.destroy(verdict), CANCEL_GRACE_MS)
   }

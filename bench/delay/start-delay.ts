@@ -18,7 +18,11 @@ const PROXY = new URL('./delay-proxy.ts', import.meta.url)
 const ROUND_TRIPS = 100
 
 /** With 0 nothing: contestants reach Postgres directly. */
-export async function startDelay(ground: Ground, latencyMs: number, folder: string): Promise<Delay> {
+export async function startDelay(
+  ground: Pick<Ground, 'address' | 'adminDsn'>,
+  latencyMs: number,
+  folder: string,
+): Promise<Delay> {
   if (latencyMs === 0)
     return { address: ground.address, pids: [], addedMs: 0, [Symbol.asyncDispose]: async () => {} }
   const { host, port } = ground.address

@@ -10,6 +10,7 @@ import { addKeyRevoke } from './key/revoke.ts'
 import { addLoad } from './load.ts'
 import { addPoolStats } from './pool/stats.ts'
 import { addServe } from './serve.ts'
+import { addServerAccept } from './server/accept.ts'
 import { addServerAdd } from './server/add.ts'
 import { addServerList } from './server/list.ts'
 import { addTenantCheck } from './tenant/check.ts'
@@ -54,7 +55,7 @@ function program(cli: CommandLine): Command {
     })
   for (const add of [addServe, addDemo, addInit, addLoad]) add(root, cli)
   const server = root.command('server').description('database servers')
-  for (const add of [addServerAdd, addServerList]) add(server, cli)
+  for (const add of [addServerAdd, addServerList, addServerAccept]) add(server, cli)
   const tenant = root.command('tenant').description('tenants')
   const ofTenants = [addTenantRegister, addTenantCreate, addTenantList, addTenantShow]
   for (const add of [...ofTenants, addTenantSuspend, addTenantResume, addTenantCheck]) add(tenant, cli)

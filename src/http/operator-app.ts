@@ -9,7 +9,7 @@ import { keyCreate, keyList, keyRevoke } from './admin/key-routes.ts'
 import { type MetricsSource, metricsText } from './admin/metrics-route.ts'
 import type { PoolEventStreams } from './admin/pool-event-streams.ts'
 import { poolEvents, poolsSnapshot } from './admin/pool-routes.ts'
-import { serverAdd, serverList } from './admin/server-routes.ts'
+import { serverAccept, serverAdd, serverList } from './admin/server-routes.ts'
 import {
   tenantAdd,
   tenantCheck,
@@ -83,5 +83,6 @@ function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<Operat
     'DELETE /v1/keys/:id': keyRevoke(lifecycle),
     'GET /v1/servers': serverList(lifecycle),
     'POST /v1/servers': serverAdd(lifecycle),
+    'POST /v1/servers/:id/accept': serverAccept(lifecycle),
   }
 }

@@ -28,6 +28,14 @@ const WITHOUT_IDENTIFIER = DATABASE.replace('%s', 'null::pg_catalog.text')
 
 export type Pin = Extract<Identity, { kind: 'pin' }>
 
+/** What a provisioned database says of itself. */
+export interface Stamp {
+  readonly tenant: string
+  readonly generation: string
+  readonly incarnation: string
+  readonly state: string
+}
+
 /** SQLSTATEs that say: there is no stamp, or not for us to read. */
 const NO_STAMP = new Set(['3F000', '42P01', '42501', '42703'])
 
@@ -52,26 +60,51 @@ export async function readPin(connection: Connection): Promise<Pin> {
   return pinOf(result ?? (await connection.run({ text: WITHOUT_IDENTIFIER, prepare: false })))
 }
 
-async function proveStamp(connection: Connection, record: TenantRecord, incarnation: string): Promise<void> {
+/** @returns in words what is instead of one stamp, where there is none. */
+export async function readStamp(connection: Connection): Promise<Stamp | string> {
   const result = await connection.run({ text: STAMP, prepare: false }).catch((error: unknown) => {
     const sqlstate = error instanceof Error && 'sqlstate' in error ? String(error.sqlstate) : ''
-    if (NO_STAMP.has(sqlstate)) throw unknown(record, 'the database has no stamp', error)
+    if (NO_STAMP.has(sqlstate)) return undefined
     throw error
   })
-  const stamp = result.rows[0] as Record<string, string> | undefined
-  if (!stamp || result.rows.length > 1) throw unknown(record, `${result.rows.length} stamps in the database`)
-  if (stamp.tenant_id !== record.id) throw mismatch(record, `the stamp is of tenant ${stamp.tenant_id}`)
-  if (stamp.state !== 'live') throw mismatch(record, `the stamp says ${stamp.state}`)
-  if (stamp.generation !== String(record.generation)) {
-    throw mismatch(record, `the stamp is of generation ${stamp.generation}, the record ${record.generation}`)
+  if (!result) return 'the database has no stamp'
+  if (result.rows.length !== 1) return `${result.rows.length} stamps in the database`
+  // The columns are those of STAMP above, none of them null.
+  const row = result.rows[0] as Record<string, string>
+  return {
+    tenant: String(row.tenant_id),
+    generation: String(row.generation),
+    incarnation: String(row.incarnation),
+    state: String(row.state),
   }
+}
+
+/** Why a stamp says that the database is not this tenant's, and never can be accepted as such. */
+export function strangerIn(stamp: Stamp, record: TenantRecord): string | undefined {
+  if (stamp.tenant !== record.id) return `the stamp is of tenant ${stamp.tenant}`
+  if (stamp.state !== 'live') return `the stamp says ${stamp.state}`
+  if (stamp.generation !== String(record.generation))
+    return `the stamp is of generation ${stamp.generation}, the record ${record.generation}`
+  return undefined
+}
+
+async function proveStamp(connection: Connection, record: TenantRecord, incarnation: string): Promise<void> {
+  const stamp = await readStamp(connection)
+  if (typeof stamp === 'string') throw unknown(record, stamp)
+  const stranger = strangerIn(stamp, record)
+  if (stranger) throw mismatch(record, stranger)
   if (stamp.incarnation !== incarnation) throw unknown(record, 'the stamp is of another incarnation')
 }
 
 async function provePin(connection: Connection, record: TenantRecord, pinned: Pin): Promise<void> {
   const text = pinned.systemIdentifier === null ? WITHOUT_IDENTIFIER : WITH_IDENTIFIER
-  const found = pinOf(await connection.run({ text, prepare: false }))
-  const differs =
+  const differs = pinDifference(pinned, pinOf(await connection.run({ text, prepare: false })))
+  if (differs) throw unknown(record, `its ${differs} is not the one it was pinned by`)
+}
+
+/** What a database was pinned by and does not have; undefined where it has all. */
+export function pinDifference(pinned: Pin, found: Pin): string | undefined {
+  return (
     (pinned.systemIdentifier !== null && found.systemIdentifier !== pinned.systemIdentifier
       ? 'system identifier'
       : undefined) ??
@@ -80,7 +113,7 @@ async function provePin(connection: Connection, record: TenantRecord, pinned: Pi
       : undefined) ??
     (found.databaseOid !== pinned.databaseOid ? 'database oid' : undefined) ??
     (found.databaseName !== pinned.databaseName ? 'database name' : undefined)
-  if (differs) throw unknown(record, `its ${differs} is not the one it was pinned by`)
+  )
 }
 
 function pinOf(result: StatementResult): Pin {
@@ -96,8 +129,8 @@ function pinOf(result: StatementResult): Pin {
   }
 }
 
-function unknown(record: TenantRecord, why: string, cause?: unknown): IdentityUnknownError {
-  return new IdentityUnknownError(`the database of tenant ${record.id} is not recognised: ${why}`, { cause })
+function unknown(record: TenantRecord, why: string): IdentityUnknownError {
+  return new IdentityUnknownError(`the database of tenant ${record.id} is not recognised: ${why}`)
 }
 
 function mismatch(record: TenantRecord, why: string): IdentityMismatchError {

@@ -59,7 +59,13 @@ export class OwnPostgresServer extends PostgresServer implements AsyncDisposable
 
   /** Cuts every session and starts again on the same port. */
   async restart(): Promise<void> {
+    await this.whileStopped(async () => {})
+  }
+
+  /** As `restart`, with something to do in between to the folder of its data. */
+  async whileStopped(work: (data: string) => Promise<void>): Promise<void> {
     await this.#end()
+    await work(join(this.#options.folder, 'data'))
     const cluster = await startCluster({ ...this.#options, port: this.port })
     this.#pid = cluster.pid
     this.#forget = rememberProcess(cluster.pid, this.#options.folder)

@@ -36,5 +36,6 @@ export const OPERATOR_ROUTES = {
   'DELETE /v1/keys/:id': 'admin',
   'GET /v1/servers': 'viewer',
   'POST /v1/servers': 'admin',
+  'POST /v1/servers/:id/accept': 'admin',
 } as const satisfies Record<`${'GET' | 'POST' | 'DELETE'} /${string}`, Access>
 export type OperatorRoute = keyof typeof OPERATOR_ROUTES

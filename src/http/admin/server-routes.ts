@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { LifecycleParts } from '../../lifecycle/parts.ts'
+import { AcceptServer, acceptServer } from '../../lifecycle/server/accept-server.ts'
 import { AddServer, addServer } from '../../lifecycle/server/add-server.ts'
 import { listServers } from '../../lifecycle/server/server-view.ts'
 import { jsonBody } from '../json-body.ts'
@@ -12,3 +13,9 @@ export const serverAdd = (parts: LifecycleParts) => async (c: Context<OperatorEn
   const added = await addServer(parts, await jsonBody(c.req, AddServer), c.var.actor)
   return c.json(added, added.created ? 201 : 200)
 }
+
+export const serverAccept =
+  (parts: LifecycleParts) => async (c: Context<OperatorEnv, '/v1/servers/:id/accept'>) => {
+    const body = await jsonBody(c.req, AcceptServer)
+    return c.json(await acceptServer(parts, c.req.param('id'), body, c.var.actor))
+  }

@@ -11,12 +11,15 @@ import { DEFAULT_ITERATIONS, scramVerifier } from './scram-verifier.ts'
  */
 const REFUSALS: ReadonlySet<string> = new Set(['XX000', '0A000', '22023', '28000'])
 
+/** A tenant's password, and the admin who sets it. */
+export type PasswordSetting = Pick<Provisioning, 'admin' | 'password' | 'parts' | 'server'>
+
 /**
  * Lets a role of ours log in with the tenant's password, as a verifier made here, of as many iterations as the
  * parts say. A server that takes none gets the password itself, over verified TLS only, and hashes it its own way.
  * @throws {PreconditionFailedError} where it takes none and nothing proves that it is the server.
  */
-export async function setPassword(provisioning: Provisioning, role: string): Promise<void> {
+export async function setPassword(provisioning: PasswordSetting, role: string): Promise<void> {
   const admin = await provisioning.admin()
   const password = provisioning.password()
   const verifier = scramVerifier(password, provisioning.parts.scramIterations ?? DEFAULT_ITERATIONS)
@@ -33,7 +36,7 @@ export async function setPassword(provisioning: Provisioning, role: string): Pro
 }
 
 /** The password in a statement is for the eyes of the server alone. */
-function refuseUnverified({ server }: Provisioning): void {
+function refuseUnverified({ server }: PasswordSetting): void {
   if (server.tls.mode === 'verify-full') return
   throw new PreconditionFailedError(
     `Server ${server.id} takes no password that is hashed already, and the password itself goes over verified ` +

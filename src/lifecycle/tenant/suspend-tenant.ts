@@ -8,6 +8,7 @@ import { findServer } from '../server/server-view.ts'
 import { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
 import { changeTenant } from './change-tenant.ts'
+import { slotsOf } from './login-slots.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 export const SuspendTenant = z.strictObject({ reason: z.string().max(500).default('') })
@@ -71,13 +72,6 @@ async function lockOut(admin: Session, { route }: TenantRecord): Promise<number>
     ended += await admin.asRole(slot, () => endSessionsOf(admin, `s.usename = ${quoteText(slot)}`))
   }
   return ended
-}
-
-/** Both of them: rotation may be under way. */
-function slotsOf({ role, slot }: TenantRecord['route']): string[] {
-  if (slot === null) return [role]
-  const stem = role.slice(0, -1)
-  return [`${stem}a`, `${stem}b`]
 }
 
 function endSessions(session: Session, { route }: TenantRecord): Promise<number> {

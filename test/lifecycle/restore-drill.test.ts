@@ -1,0 +1,3 @@
+import { describeDrill } from './restore-drill.ts'
+
+describeDrill(4)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { ANSWER_SETTINGS, type AnswerSettings, answerLines, answerSettings } from './answer-settings.ts'
 import { closestName } from './closest-name.ts'
 import { InvalidConfigError } from './errors.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './router/options.ts'
@@ -56,9 +57,7 @@ const Environment = z.strictObject({
   SNAPSHOT_FILE: text(/^.+$/, 'the path of a file that this process may write'),
   /** Of the verifiers of roles that the router alone logs in as. */
   SCRAM_ITERATIONS: integer(1, 100_000),
-  MAX_BODY_BYTES: integer(1_024, 1_073_741_824),
-  /** Rows of one JSON answer. */
-  MAX_ROWS: integer(1, 10_000_000),
+  ...ANSWER_SETTINGS,
   LOG_LEVEL: text(
     /^(?:fatal|error|warn|info|debug|trace|silent)$/,
     'fatal, error, warn, info, debug, trace or silent',
@@ -75,7 +74,7 @@ export const ALLOWED: ReadonlyMap<string, string> = new Map(
   ]),
 )
 
-export interface Settings {
+export interface Settings extends AnswerSettings {
   /** May hold a password. */
   readonly registryUrl: Secret | undefined
   readonly masterKey: Secret | undefined
@@ -90,8 +89,6 @@ export interface Settings {
   readonly staleMaxMs: number
   readonly snapshotFile: string | undefined
   readonly scramIterations: number
-  readonly maxBodyBytes: number
-  readonly maxRows: number
   /** As the router's: requests under way get this long after SIGTERM. */
   readonly drainTimeoutMs: number
   readonly logLevel: string
@@ -145,8 +142,7 @@ export function effectiveLines(settings: Settings): string[] {
     line('STALE_MAX_MS', settings.staleMaxMs),
     line('SNAPSHOT_FILE', settings.snapshotFile ?? 'not set'),
     line('SCRAM_ITERATIONS', settings.scramIterations),
-    line('MAX_BODY_BYTES', settings.maxBodyBytes),
-    line('MAX_ROWS', settings.maxRows),
+    ...answerLines(settings).map(([name, value]) => line(name, value)),
     line('LOG_LEVEL', settings.logLevel),
     ...ROUTER_FIELDS.map((field) => line(routerName(field), settings.router[field])),
   ]
@@ -186,8 +182,7 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
     staleMaxMs: env.STALE_MAX_MS ?? 86_400_000,
     snapshotFile: env.SNAPSHOT_FILE,
     scramIterations: env.SCRAM_ITERATIONS ?? 4_096,
-    maxBodyBytes: env.MAX_BODY_BYTES ?? 1_048_576,
-    maxRows: env.MAX_ROWS ?? 10_000,
+    ...answerSettings(env, router.maxResultBytes),
     logLevel: env.LOG_LEVEL ?? 'info',
     drainTimeoutMs: router.drainTimeoutMs,
     router,
@@ -224,6 +219,9 @@ function impossibleSums({ router, given, ...settings }: Settings, portsMove: boo
     ...atMost('maxConnectionsPerTenant', 'maxConnections'),
     ...atMost('maxOpeningPerServer', 'maxOpening'),
     ...atMost('statementTimeoutMs', 'leaseTimeoutMs'),
+    ...(settings.maxBufferedBytes < 2 * router.maxResultBytes
+      ? [fault('MAX_BUFFERED_BYTES', settings.maxBufferedBytes, `at least twice ${PREFIX}MAX_RESULT_BYTES`)]
+      : []),
     ...(samePort ? [fault('OPS_PORT', settings.opsPort, `another port than ${PREFIX}PORT`)] : []),
   ]
 }

@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'acquire_timeout'
   | 'too_many_waiters'
   | 'too_many_streams'
+  | 'answers_full'
+  | 'stream_stalled'
   | 'nested_lease'
   | 'not_warm'
   | 'router_closed'
@@ -249,6 +251,19 @@ export class TooManyStreamsError extends TenantryError {
   readonly code = 'too_many_streams'
   readonly publicDetail = 'Too many clients follow events. Retry later.'
   override readonly retryAfterSeconds = 10
+}
+
+/** The answers that are under way fill what this process sets aside for them, or the tenant's own take half of it. */
+export class AnswersFullError extends TenantryError {
+  readonly code = 'answers_full'
+  readonly publicDetail = 'Too many large answers are under way. Retry shortly, or stream.'
+  override readonly retryAfterSeconds = 1
+}
+
+/** A client did not take the next part of its answer in time. */
+export class StreamStalledError extends TenantryError {
+  readonly code = 'stream_stalled'
+  readonly publicDetail = 'The answer was not read in time.'
 }
 
 /** A context that holds a lease asked for another, and every connection it could get is held by contexts that wait themselves. */

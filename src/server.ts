@@ -123,12 +123,14 @@ class Core {
   }
 
   tenantDeps() {
-    const { router, maxRows, maxBodyBytes, baseDomain } = this.settings
+    const { router, maxRows, maxStreamBytes, maxBufferedBytes, maxBodyBytes, baseDomain } = this.settings
     const { maxResultBytes, statementTimeoutMs, acquireTimeoutMs } = router
     return {
       router: this.#router,
       callers: new CallerResolver(this.#access.directory, { baseDomain }),
-      limits: { maxRows, maxResultBytes, statementTimeoutMs },
+      limits: { maxRows, maxResultBytes, maxStreamBytes, statementTimeoutMs },
+      maxBufferedBytes,
+      stallMs: this.settings.streamStallTimeoutMs,
       maxBodyBytes,
       requestTimeoutMs: acquireTimeoutMs + statementTimeoutMs + REQUEST_MARGIN_MS,
       health: this.health,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { ConnectionLostError, OutcomeUnknownError } from '../errors.ts'
 import { requestCancel } from './cancel-request.ts'
-import type { ConnectionTarget, TypeProfile } from './connection.ts'
+import type { AnswerCaps, ConnectionTarget, TypeProfile } from './connection.ts'
 import type { DriverClient } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import type { LoggedIn } from './login.ts'
@@ -13,6 +13,7 @@ import { whereReached } from './socket.ts'
 import { nameOf } from './socket-step.ts'
 
 const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
+const SYNC = Buffer.from([0x53, 0, 0, 0, 4])
 /** A peer that does not answer the goodbye keeps the socket no longer. */
 const CLOSE_TIMEOUT_MS = 1_000
 const CANCEL_TIMEOUT_MS = 2_000
@@ -40,6 +41,7 @@ export class Backend {
   readonly #host: StatementHost = {
     cancel: () => void this.cancel(),
     dropRows: () => this.#login.reader.drop(Message.dataRow),
+    sync: () => void this.#socket.write(SYNC),
     destroy: (cause) => this.destroy(cause),
   }
 
@@ -93,11 +95,11 @@ export class Backend {
   send(
     query: DriverQuery,
     profile: TypeProfile,
-    maxBytes: number,
+    caps: AnswerCaps,
     onStream?: (stream: unknown) => void,
   ): Promise<unknown> {
     if (this.#end) return Promise.reject(this.lost())
-    const running = new RunningStatement(query, maxBytes, this.#host, onStream)
+    const running = new RunningStatement(query, caps, this.#host, onStream)
     this.#writesBefore = this.#client.socket.writes
     this.#running = running
     this.watch.begin()

@@ -23,6 +23,8 @@ export interface ConnectionTarget {
   }
   /** Session settings for the startup packet, beside those that are always pinned. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Names the database at one state of its schema: connections with one key share what they learn of its types. */
+  readonly typesKey?: string
   /** What stands at that address. Default: Postgres itself. `pooled-session.ts` has what a pooler changes. */
   readonly via?: Via
 }
@@ -36,13 +38,36 @@ export interface TypeProfile {
   /** OID → to Postgres text. */
   readonly serializers: Readonly<Record<number, (value: never) => unknown>>
   /**
+   * Reads arrays of types that only the database knows, as of an enum. Without it they stay text.
+   * @param element reads an element; undefined: it is text.
+   */
+  readonly arrayOf?: (
+    element: ((text: string) => unknown) | undefined,
+    delimiter: string,
+  ) => (text: string) => unknown
+  /**
    * Blanks appended to the statement text. A prepared statement keeps the parsers it was described with, so
    * each profile needs texts of its own (`reference`: postgres.js 3.4.9 keys statements by types and text).
    */
   readonly blanks: number
 }
 
-export interface Statement {
+/** Told of an answer's bytes as they come from the socket. */
+export interface AnswerMeter {
+  /** @returns why the answer must end here; undefined while it may go on. */
+  count(bytes: number): Error | undefined
+}
+
+/** What bounds an answer while it comes; past any of these the statement is cancelled. */
+export interface AnswerCaps {
+  /** Bytes on the socket, since the reader last took a batch where there are batches. */
+  readonly maxBytes?: number
+  readonly maxRows?: number
+  /** For bounds that are shared with other answers. */
+  readonly meter?: AnswerMeter
+}
+
+export interface Statement extends AnswerCaps {
   readonly text: string
   readonly params?: readonly unknown[]
   /** Rows as objects by column name (default), or as arrays. */
@@ -53,8 +78,6 @@ export interface Statement {
   readonly prepare?: boolean
   /** More than one statement in the text (simple protocol, no parameters). Default false: refused by the server. */
   readonly multiple?: boolean
-  /** The answer's cap in bytes on the socket; past it the statement is cancelled. */
-  readonly maxBytes?: number
 }
 
 export interface Field {
@@ -104,7 +127,8 @@ export interface Connection {
   /**
    * Runs one statement.
    * @throws {SqlError} what Postgres says of the statement; {ConnectionLostError} when it was not sent;
-   * {OutcomeUnknownError} when the connection ended under it; {ResultTooLargeError} past `maxBytes`.
+   * {OutcomeUnknownError} when the connection ended under it; {ResultTooLargeError} past `maxBytes` or `maxRows`;
+   * what the meter returned.
    */
   run(statement: Statement): Promise<StatementResult>
 

@@ -1,5 +1,6 @@
 import { Readable, Stream } from 'node:stream'
 import { CancelledError, ResultTooLargeError, UnsupportedError } from '../errors.ts'
+import type { AnswerCaps } from './connection.ts'
 import { CLOSE, PostgresError } from './driver.ts'
 import type { DriverQuery } from './driver-query.ts'
 import { Message } from './message-reader.ts'
@@ -13,6 +14,8 @@ export interface StatementHost {
   cancel(): void
   /** Reads over the rows that still come, instead of holding them. */
   dropRows(): void
+  /** Asks the server to be ready for the next. */
+  sync(): void
   /** Ends the connection under the statement. */
   destroy(cause: Error): void
 }
@@ -33,9 +36,11 @@ export class RunningStatement {
   isCopied = false
   #isOver = false
   readonly #host: StatementHost
+  readonly #caps: AnswerCaps
   readonly #maxBytes: number
   /** Bytes of the answer since its reader last took a batch. */
   #bytes = 0
+  #rows = 0
   #outcome: Outcome | undefined
   /** Our own reason why the statement ends; it goes before the server's. */
   #verdict: Error | undefined
@@ -50,12 +55,13 @@ export class RunningStatement {
   /** @param onStream takes the stream of a COPY; without it COPY is refused. */
   constructor(
     query: DriverQuery,
-    maxBytes: number,
+    caps: AnswerCaps,
     host: StatementHost,
     onStream?: (stream: unknown) => void,
   ) {
     this.query = query
-    this.#maxBytes = maxBytes
+    this.#caps = caps
+    this.#maxBytes = caps.maxBytes ?? Number.POSITIVE_INFINITY
     this.#host = host
     this.ended = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -81,8 +87,13 @@ export class RunningStatement {
   count(bytes: number): void {
     if (this.query.forEachFn || this.#stream) return
     this.#bytes += bytes
-    if (this.#bytes <= this.#maxBytes || this.#verdict) return
-    const verdict = this.#tooLarge()
+    if (this.#verdict) return
+    const verdict = this.#bytes > this.#maxBytes ? this.#tooLarge() : this.#caps.meter?.count(bytes)
+    if (verdict) this.#endBy(verdict)
+  }
+
+  /** The rest of its answer is not kept. */
+  #endBy(verdict: Error): void {
     this.#verdict = verdict
     this.#host.dropRows()
     this.#host.cancel()
@@ -93,9 +104,19 @@ export class RunningStatement {
   header(type: number, length: number): void {
     if (type === Message.portalSuspended) this.#bytes = 0
     if (type === Message.copyDone) this.isCopied = true
+    if (type === Message.dataRow) this.#countRow()
+    // Of a cursor on an empty text the driver hears nothing that it would answer.
+    if (type === Message.emptyQuery && this.query.cursorFn) this.#host.sync()
     if (length <= this.#maxBytes) return
     this.#verdict ??= this.#tooLarge()
     this.#host.destroy(this.#verdict)
+  }
+
+  #countRow(): void {
+    this.#rows++
+    const { maxRows } = this.#caps
+    if (maxRows === undefined || this.#rows <= maxRows || this.#verdict) return
+    this.#endBy(new ResultTooLargeError(`an answer of more than ${maxRows} rows`))
   }
 
   /** The server is ready, and the driver has seen it. */

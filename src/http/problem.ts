@@ -26,6 +26,7 @@ export const STATUS = {
   tenant_moving: 423,
   /** Nobody reads it: the client has gone. For the log and the metrics. */
   cancelled: 499,
+  stream_stalled: 499,
   internal: 500,
   invalid_config: 500,
   lease_released: 500,
@@ -39,6 +40,7 @@ export const STATUS = {
   server_unknown: 502,
   tls_failed: 502,
   acquire_timeout: 503,
+  answers_full: 503,
   circuit_open: 503,
   nested_lease: 503,
   not_warm: 503,

@@ -27,7 +27,7 @@ export interface OperatorEnv {
 }
 
 /** Node's own response; undefined when an app is called without a server: then there are no bindings at all. */
-export function outgoingOf(c: Context<RequestEnv>): HttpBindings['outgoing'] | undefined {
+export function outgoingOf(c: Pick<Context, 'env'>): HttpBindings['outgoing'] | undefined {
   const bindings = c.env as RequestEnv['Bindings'] | undefined // whatever Hono's type says
   return bindings?.outgoing
 }

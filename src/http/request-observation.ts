@@ -38,7 +38,11 @@ function routeOf(pattern: string): string {
   return pattern.includes('*') ? 'none' : pattern
 }
 
-function logError(log: Log, error: TenantryError, fields: { readonly status: number }): void {
+export function logError(
+  log: Log,
+  error: TenantryError,
+  fields: { readonly status: number; readonly [name: string]: unknown },
+): void {
   const line = { ...fields, code: error.code, err: error }
   if (fields.status === 500) log.error(line, 'request failed by a defect')
   else if (fields.status > 500) log.warn(line, 'request failed')

@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import { HeldBytes } from '../query/held-bytes.ts'
 import type { QueryLimits } from '../query/query-limits.ts'
 import type { CallerResolver } from '../resolve/caller-resolver.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
@@ -18,6 +19,10 @@ export interface TenantAppDeps {
   readonly router: Pick<TenantRouter, 'lease' | 'stats'>
   readonly callers: CallerResolver
   readonly limits: QueryLimits
+  /** What all JSON answers together may hold. */
+  readonly maxBufferedBytes: number
+  /** Milliseconds that a client may take for the next part of its answer. */
+  readonly stallMs: number
   readonly maxBodyBytes: number
   /** Milliseconds for a whole request, waiting for a connection included. */
   readonly requestTimeoutMs: number
@@ -28,12 +33,13 @@ export interface TenantAppDeps {
 
 /** The tenant plane: SQL of tenants and of the team's own backend. */
 export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
-  const { router, limits } = deps
+  const { router, limits, stallMs, log } = deps
+  const terms = { held: new HeldBytes(deps.maxBufferedBytes), stallMs, log }
   const app = new Hono<TenantEnv>()
   app.use(framed('tenant', deps))
   app.use('/v1/*', resolvedCaller(deps.callers), bodyCap(deps.maxBodyBytes))
-  app.route('/', queryRoute(router, limits))
-  app.route('/', transactionRoute(router, limits))
+  app.route('/', queryRoute(router, limits, terms))
+  app.route('/', transactionRoute(router, limits, terms))
   app.route('/', tenantRoute(router, limits))
   answerErrors(app)
   return app

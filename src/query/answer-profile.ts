@@ -36,7 +36,15 @@ const fragments: Readonly<Record<number, Codec>> = Object.fromEntries([
  * others as the exact text of Postgres. Parameters are Postgres text already. Its statements end in more blanks
  * than any profile of the sql facade, which counts its own up from one.
  */
-export const ANSWER_PROFILE: TypeProfile = { parsers: fragments, serializers: {}, blanks: 100 }
+export const ANSWER_PROFILE: TypeProfile = {
+  parsers: fragments,
+  serializers: {},
+  arrayOf:
+    (element = asText, delimiter) =>
+    (text) =>
+      new JsonText(nested(readArray(text, element, delimiter))),
+  blanks: 100,
+}
 
 /** Whether values of the type are JSON text already. */
 export function isFragment(type: number): boolean {
@@ -49,10 +57,20 @@ function arrayCodec(element: number): Codec {
   return (text) => nested(readArray(text, codec, delimiter))
 }
 
+/** A value that is JSON already, of a type whose number does not tell. */
+export class JsonText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 /** Of an array whose elements are JSON text. */
 function nested(values: readonly unknown[]): string {
   const elements = values.map((value) => {
     if (Array.isArray(value)) return nested(value)
+    if (value instanceof JsonText) return value.text
     return typeof value === 'string' ? value : 'null'
   })
   return `[${elements.join(',')}]`

@@ -1,17 +1,7 @@
-import type { Field, StatementResult } from '../connection/connection.ts'
-import { InternalError, ResultTooLargeError } from '../errors.ts'
-import { isFragment } from './answer-profile.ts'
+import type { StatementResult } from '../connection/connection.ts'
+import { ResultTooLargeError } from '../errors.ts'
 import type { QueryLimits } from './query-limits.ts'
-
-/** How to write the values of one column. */
-interface Column {
-  /** Where it is in the row. */
-  readonly index: number
-  /** What stands before the value: the name and a colon, or nothing. */
-  readonly label: string
-  /** Its values are JSON already. */
-  readonly isFragment: boolean
-}
+import { fieldsJson, RowJson, type RowMode } from './row-json.ts'
 
 /**
  * Results as JSON text, within one budget of rows and bytes for all of them. Names and short values cost more
@@ -30,19 +20,13 @@ export class AnswerText {
    * @param result with rows as arrays, read with `ANSWER_PROFILE`.
    * @throws {ResultTooLargeError}
    */
-  add(result: StatementResult, rowMode: 'object' | 'array'): string {
+  add(result: StatementResult, rowMode: RowMode): string {
     this.#rows += result.rows.length
     if (this.#rows > this.#limits.maxRows)
       throw new ResultTooLargeError(`${this.#rows} rows, ${this.#limits.maxRows} are allowed`)
-    const columns = columnsOf(result.fields, rowMode)
-    const [open, close] = rowMode === 'object' ? '{}' : '[]'
-    const rows = result.rows.map((row) => {
-      if (!Array.isArray(row)) throw new InternalError('an answer was read with rows that are not arrays')
-      return this.#counted(
-        `${open}${columns.map((column) => written(row[column.index], column)).join(',')}${close}`,
-      )
-    })
-    const fields = this.#counted(JSON.stringify(result.fields.map(described)))
+    const json = new RowJson(result.fields, rowMode)
+    const rows = result.rows.map((row) => this.#counted(json.write(row)))
+    const fields = this.#counted(fieldsJson(result.fields))
     const command = JSON.stringify(result.command)
     return `{"fields":${fields},"rows":[${rows.join(',')}],"rowCount":${result.rowCount},"command":${command}}`
   }
@@ -52,29 +36,5 @@ export class AnswerText {
     if (this.#bytes > this.#limits.maxResultBytes)
       throw new ResultTooLargeError(`over ${this.#limits.maxResultBytes} bytes as JSON`)
     return json
-  }
-}
-
-/** Of columns with one name the last is written, as in an object that was assigned to from left to right. */
-function columnsOf(fields: readonly Field[], rowMode: 'object' | 'array'): readonly Column[] {
-  const lastOf = new Map(fields.map(({ name }, index) => [name, index]))
-  return fields.flatMap(({ name, type }, index) => {
-    if (rowMode === 'array') return { index, label: '', isFragment: isFragment(type) }
-    if (lastOf.get(name) !== index) return []
-    return { index, label: `${JSON.stringify(name)}:`, isFragment: isFragment(type) }
-  })
-}
-
-function written(value: unknown, { label, isFragment }: Column): string {
-  if (value === null || value === undefined) return `${label}null`
-  return label + (isFragment && typeof value === 'string' ? value : JSON.stringify(value))
-}
-
-function described(field: Field) {
-  return {
-    name: field.name,
-    dataTypeID: field.type,
-    tableID: field.tableOid,
-    columnID: field.columnNumber,
   }
 }

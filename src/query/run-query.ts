@@ -1,5 +1,6 @@
 import type { Caller } from '../resolve/caller.ts'
 import { AnswerText } from './answer-text.ts'
+import type { HeldAnswer } from './held-bytes.ts'
 import { limitsOf, type QueryLimits } from './query-limits.ts'
 import { StatementGuard } from './statement-guard.ts'
 import { type StatementInput, statementOf } from './statement-input.ts'
@@ -17,6 +18,7 @@ export interface QueryInput extends StatementInput {
 
 /**
  * Runs one statement for a caller and resolves the JSON text `{fields, rows, rowCount, command}`.
+ * @param held counts the answer's bytes; the caller disposes of it when they have gone.
  * @param signal aborts when nobody waits for the answer any more, with an Error as its reason: the statement
  * is then cancelled on the server.
  * @throws {ResultTooLargeError} rows or bytes over the limits; whatever leasing and the statement throw.
@@ -26,11 +28,12 @@ export async function runQuery(
   caller: Caller,
   input: QueryInput,
   limits: QueryLimits,
+  held: HeldAnswer,
   signal: AbortSignal,
 ): Promise<string> {
   if (input.readOnly) refuseTransactionControl(input.sql, 'The statement')
   const own = limitsOf(caller.tenant, limits)
-  const statement = statementOf(input, caller, own)
+  const statement = statementOf(input, caller, own, held)
 
   using lease = await leaseFor(router, caller, signal)
   using guard = new StatementGuard(

@@ -1,5 +1,6 @@
 import type { Caller } from '../resolve/caller.ts'
 import { AnswerText } from './answer-text.ts'
+import type { HeldAnswer } from './held-bytes.ts'
 import { limitsOf, type QueryLimits } from './query-limits.ts'
 import { StatementGuard } from './statement-guard.ts'
 import { type StatementInput, statementOf } from './statement-input.ts'
@@ -21,6 +22,7 @@ export interface TransactionInput {
 /**
  * Runs the statements in one transaction and resolves the JSON text `{results: [...]}`: all of them took
  * effect, or none. The first error is the answer; what was begun is then undone when the lease is cleaned.
+ * @param held counts the answer's bytes; the caller disposes of it when they have gone.
  * @param signal as for `runQuery`.
  */
 export async function runTransaction(
@@ -28,11 +30,12 @@ export async function runTransaction(
   caller: Caller,
   input: TransactionInput,
   limits: QueryLimits,
+  held: HeldAnswer,
   signal: AbortSignal,
 ): Promise<string> {
   input.statements.forEach(({ sql }, index) => refuseTransactionControl(sql, `Statement ${index + 1}`))
   const own = limitsOf(caller.tenant, limits)
-  const statements = input.statements.map((statement) => statementOf(statement, caller, own))
+  const statements = input.statements.map((statement) => statementOf(statement, caller, own, held))
 
   using lease = await leaseFor(router, caller, signal)
   using guard = new StatementGuard(

@@ -1,9 +1,11 @@
 import type { Statement, StatementResult } from '../connection/connection.ts'
+import type { RowBatch, StreamEnd, TakeBatch } from '../connection/row-stream.ts'
 import { CancelledError, OutcomeUnknownError, StatementTimeoutError } from '../errors.ts'
 
 /** The part of a lease that statements run on. */
 export interface StatementRunner {
   run(statement: Statement): Promise<StatementResult>
+  stream(statement: Statement, take: TakeBatch): Promise<StreamEnd>
   /** Asks the server to end the running statement, which then settles when that can reach no later one. */
   cancel(): Promise<void>
 }
@@ -23,22 +25,23 @@ export class StatementGuard implements Disposable {
   #timer: NodeJS.Timeout
   #again: NodeJS.Timeout | undefined
   #isRunning = false
+  readonly #limitMs: number
+  /** Of the limit, when the clock was last set going. */
+  #leftMs: number
+  /** Monotonic milliseconds; undefined while the clock stands. */
+  #goingSince: number | undefined
   /** Why nothing runs any more. */
   #end: Error | undefined
-  /** Rejects when a cancelled statement goes on past its grace. */
-  readonly #abandoned: Promise<never>
+  /** Ends the wait for a cancelled statement that goes on past its grace. */
   #abandon: (error: Error) => void = () => undefined
 
   /** @param signal aborts with an Error as its reason. */
   constructor(runner: StatementRunner, limitMs: number, signal: AbortSignal) {
     this.#runner = runner
     this.#signal = signal
-    this.#abandoned = new Promise<never>((_, reject) => {
-      this.#abandon = reject
-    })
-    this.#abandoned.catch(() => undefined) // a request that ends before needs no one to hear it
-    const tookTooLong = () => new StatementTimeoutError(`the statements of a request took over ${limitMs} ms`)
-    this.#timer = setTimeout(() => this.#stop(tookTooLong()), limitMs)
+    this.#limitMs = limitMs
+    this.#leftMs = limitMs
+    this.#timer = this.#startClock()
     signal.addEventListener('abort', this.#onAbort)
   }
 
@@ -47,11 +50,32 @@ export class StatementGuard implements Disposable {
    * @throws {StatementTimeoutError} past the limit; the signal's reason when the caller left;
    * {OutcomeUnknownError} when the server did not end the cancelled statement; else as `Connection.run`.
    */
-  async run(statement: Statement): Promise<StatementResult> {
+  run(statement: Statement): Promise<StatementResult> {
+    return this.#guarded(() => this.#runner.run(statement))
+  }
+
+  /** As `run`; the time limit does not count what `take` takes. */
+  stream(statement: Statement, take: TakeBatch): Promise<StreamEnd> {
+    const unhurried = async (batch: RowBatch) => {
+      this.#stopClock()
+      try {
+        await take(batch)
+      } finally {
+        if (this.#isRunning && !this.#end && this.#goingSince === undefined) this.#timer = this.#startClock()
+      }
+    }
+    return this.#guarded(() => this.#runner.stream(statement, unhurried))
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
     this.throwIfEnded()
+    if (this.#goingSince === undefined) this.#timer = this.#startClock()
     this.#isRunning = true
     try {
-      return await Promise.race([this.#runner.run(statement), this.#abandoned])
+      return await new Promise<T>((resolve, reject) => {
+        this.#abandon = reject
+        work().then(resolve, reject)
+      })
     } catch (error) {
       // A cancelled statement says no more than that; the reason is ours.
       throw this.#end && error instanceof CancelledError ? this.#end : error
@@ -73,6 +97,20 @@ export class StatementGuard implements Disposable {
   }
 
   readonly #onAbort = (): void => this.#stop(this.#signal.reason)
+
+  #startClock(): NodeJS.Timeout {
+    this.#goingSince = performance.now()
+    const tookTooLong = () =>
+      new StatementTimeoutError(`the statements of a request took over ${this.#limitMs} ms`)
+    return setTimeout(() => this.#stop(tookTooLong()), this.#leftMs)
+  }
+
+  #stopClock(): void {
+    if (this.#end || this.#goingSince === undefined) return
+    clearTimeout(this.#timer)
+    this.#leftMs -= performance.now() - this.#goingSince
+    this.#goingSince = undefined
+  }
 
   #stop(reason: Error): void {
     if (this.#end) return

@@ -1,4 +1,4 @@
-import type { Statement } from '../connection/connection.ts'
+import type { AnswerMeter, Statement } from '../connection/connection.ts'
 import { InvalidRequestError } from '../errors.ts'
 import type { Caller } from '../resolve/caller.ts'
 import { ANSWER_PROFILE } from './answer-profile.ts'
@@ -17,7 +17,12 @@ export interface StatementInput {
  * Rows come as arrays of `ANSWER_PROFILE` values: two columns of one name are both there.
  * @throws {InvalidRequestError} a parameter cannot be written without loss.
  */
-export function statementOf(input: StatementInput, caller: Caller, limits: QueryLimits): Statement {
+export function statementOf(
+  input: StatementInput,
+  caller: Caller,
+  limits: QueryLimits,
+  meter: AnswerMeter,
+): Statement {
   return {
     text: input.sql,
     params: input.params.map((value, index) => parameterText(value, index + 1)),
@@ -25,6 +30,8 @@ export function statementOf(input: StatementInput, caller: Caller, limits: Query
     profile: ANSWER_PROFILE,
     prepare: caller.trust === 'application',
     maxBytes: limits.maxResultBytes,
+    maxRows: limits.maxRows,
+    meter,
   }
 }
 

@@ -1,6 +1,13 @@
 import type { Connection, Statement, StatementResult, Trust } from '../connection/connection.ts'
+import { canStream, type StreamEnd, type TakeBatch } from '../connection/row-stream.ts'
 import type { Sql } from '../connection/sql.ts'
-import { ConnectionLostError, LeaseExpiredError, LeaseReleasedError } from '../errors.ts'
+import {
+  ConnectionLostError,
+  LeaseExpiredError,
+  LeaseReleasedError,
+  OutcomeUnknownError,
+  UnsupportedError,
+} from '../errors.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { CloseReason, EventHub } from './events.ts'
 import type { Slot } from './pool/slot.ts'
@@ -28,7 +35,9 @@ export class Lease implements Disposable {
   readonly #terms: LeaseBounds
   readonly #source: ExclusiveSource
   readonly #timer: NodeJS.Timeout
-  readonly #aborter = new AbortController()
+  /** Made when somebody asks for its signal. */
+  #aborter: AbortController | undefined
+  #abortedBy: Error | undefined
   #sql: Sql | undefined
   #isOver = false
   /** Why the connection was taken away, which is what the statement under it ended of. */
@@ -60,6 +69,8 @@ export class Lease implements Disposable {
 
   /** Aborts when the connection was taken away or ended by itself; the reason is the error. */
   get signal(): AbortSignal {
+    this.#aborter ??= new AbortController()
+    if (this.#abortedBy) this.#aborter.abort(this.#abortedBy)
     return this.#aborter.signal
   }
 
@@ -83,12 +94,32 @@ export class Lease implements Disposable {
     try {
       // Released meanwhile: what was not sent is not sent any more.
       if (this.#isOver) throw new LeaseReleasedError('a lease was given back before its statement was sent')
-      const terms = { maxBytes: this.#terms.maxResultBytes, ...statement }
-      return await held.connection.run(
-        this.trust === 'foreign' ? { ...terms, prepare: false, multiple: false } : terms,
-      )
+      return await held.connection.run(this.#own(statement))
     } catch (error) {
-      throw this.#revokedBy ?? error
+      throw this.#reasonOf(error)
+    } finally {
+      held.release()
+    }
+  }
+
+  /**
+   * Runs one statement and hands its rows on in batches, as fast as they are taken. The server's limit for one
+   * statement counts the time of whoever reads, so it is lifted here, up to the deadline of the lease.
+   * @throws as `run`, and what `take` rejects with.
+   */
+  async stream(statement: Statement, take: TakeBatch): Promise<StreamEnd> {
+    const held = await this.#source.hold()
+    try {
+      if (this.#isOver) throw new LeaseReleasedError('a lease was given back before its stream began')
+      const { connection } = held
+      if (!canStream(connection))
+        throw new UnsupportedError('a stream on a connection of another driver', 'use lease.run')
+      // A transaction pooler takes no settings: there the limit is ours, and leaves cursors alone.
+      if (this.#slot.pool.server.via !== 'transaction-pooler')
+        await connection.run({ text: `set statement_timeout = ${this.#terms.timeoutMs}`, prepare: false })
+      return await connection.stream(this.#own(statement), take)
+    } catch (error) {
+      throw this.#reasonOf(error)
     } finally {
       held.release()
     }
@@ -116,19 +147,32 @@ export class Lease implements Disposable {
     this.release()
   }
 
+  #own(statement: Statement): Statement {
+    const terms = { maxBytes: this.#terms.maxResultBytes, ...statement }
+    return this.trust === 'foreign' ? { ...terms, prepare: false, multiple: false } : terms
+  }
+
+  /** Where the connection was lost under what was taken away, nobody knows what that has done. */
+  #reasonOf(error: unknown): unknown {
+    return error instanceof OutcomeUnknownError ? error : (this.#revokedBy ?? error)
+  }
+
   #end(error: Error, reason: CloseReason): void {
     if (this.#isOver) return
     this.#revokedBy = error
-    this.#aborter.abort(error)
+    this.#abort(error)
     void this.#scheduler.expire(this.#slot, this.#close(error), reason)
   }
 
   /** The connection ended by itself: statements say so, each in its own words. */
   #lose(): void {
     clearTimeout(this.#timer)
-    this.#aborter.abort(
-      new ConnectionLostError(`a connection of tenant ${this.tenant.id} ended while it was leased`),
-    )
+    this.#abort(new ConnectionLostError(`a connection of tenant ${this.tenant.id} ended while it was leased`))
+  }
+
+  #abort(error: Error): void {
+    this.#abortedBy ??= error
+    this.#aborter?.abort(error)
   }
 
   /** Refuses further statements. Settles when the last has ended; undefined when none is under way. */

@@ -42,7 +42,9 @@ export interface Ask {
 
 export interface HttpWorldOptions {
   readonly world?: WorldOptions
-  readonly tenantApp?: Partial<Pick<TenantAppDeps, 'limits' | 'maxBodyBytes' | 'requestTimeoutMs'>>
+  readonly tenantApp?: Partial<
+    Pick<TenantAppDeps, 'limits' | 'maxBodyBytes' | 'requestTimeoutMs' | 'maxBufferedBytes' | 'stallMs'>
+  >
   readonly operatorApp?: Partial<Pick<OperatorAppDeps, 'metricsAccess'>>
   readonly topTenants?: number
   /** Wall clock that keys expire by. */
@@ -85,7 +87,14 @@ export class HttpWorld implements AsyncDisposable {
         baseDomain: BASE_DOMAIN,
         ...(options.now ? { now: options.now } : {}),
       }),
-      limits: { maxRows: 1_000, maxResultBytes: 1_000_000, statementTimeoutMs: 10_000 },
+      limits: {
+        maxRows: 1_000,
+        maxResultBytes: 1_000_000,
+        maxStreamBytes: 10_000_000,
+        statementTimeoutMs: 10_000,
+      },
+      maxBufferedBytes: 10_000_000,
+      stallMs: 5_000,
       maxBodyBytes: 100_000,
       requestTimeoutMs: 15_000,
       ...options.tenantApp,
@@ -203,7 +212,7 @@ export class HttpWorld implements AsyncDisposable {
   async #kept(response: Response): Promise<Answer> {
     const text = await response.text()
     this.keep(text)
-    const json: unknown = response.headers.get('content-type')?.includes('json')
+    const json: unknown = response.headers.get('content-type')?.match(/^application\/(problem\+)?json/)
       ? JSON.parse(text)
       : undefined
     return { status: response.status, headers: response.headers, text, json }

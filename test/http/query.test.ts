@@ -108,7 +108,7 @@ describe('400', () => {
     ['no JSON', '{"sql": ', 'invalid_request'],
     ['no body', '', 'invalid_request'],
     ['no sql', { params: [] }, 'invalid_request'],
-    ['a field that is none', { sql: 'select 1', format: 'csv' }, 'invalid_request'],
+    ['a field that is none', { sql: 'select 1', fetch: 'all' }, 'invalid_request'],
     ['params that are no list', { sql: 'select 1', params: { a: 1 } }, 'invalid_request'],
     ['a time above the limit', { sql: 'select 1', timeoutMs: 10_001 }, 'invalid_request'],
     ['a NUL in the text', { sql: 'select 1\0garbage' }, 'invalid_request'],

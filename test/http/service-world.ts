@@ -142,7 +142,7 @@ export function answerOf(sent: ClientRequest): Promise<RawAnswer> {
     sent.once('error', reject)
     sent.once('response', (response) => {
       textOf(response).then((text) => {
-        const json: unknown = response.headers['content-type']?.includes('json')
+        const json: unknown = response.headers['content-type']?.match(/^application\/(problem\+)?json/)
           ? JSON.parse(text)
           : undefined
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json })

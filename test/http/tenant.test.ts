@@ -18,7 +18,13 @@ describe('200', () => {
       id: 'acme',
       status: 'active',
       schemaVersion: null,
-      limits: { maxRows: 1_000, maxResultBytes: 5_000, statementTimeoutMs: 10_000, maxConnections: null },
+      limits: {
+        maxRows: 1_000,
+        maxResultBytes: 5_000,
+        maxStreamBytes: 10_000_000,
+        statementTimeoutMs: 10_000,
+        maxConnections: null,
+      },
       use: { connections: { idle: expect.any(Number), leased: 0, opening: 0 }, waiting: 0 },
     })
   })

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { DatabaseError } from 'pg'
 import { requestCancel } from '../../src/connection/cancel-request.ts'
-import type { ConnectionTarget } from '../../src/connection/connection.ts'
+import type { AnswerCaps, ConnectionTarget } from '../../src/connection/connection.ts'
 import { Message } from '../../src/connection/message-reader.ts'
 import { SessionWatch } from '../../src/connection/session-watch.ts'
 import { nameOf } from '../../src/connection/socket-step.ts'
@@ -19,17 +19,19 @@ const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
 const CLOSE_TIMEOUT_MS = 1_000
 const CANCEL_TIMEOUT_MS = 2_000
 const CANCEL_GRACE_MS = 2_000
+const UNLIMITED = Number.POSITIVE_INFINITY
 const COPY_IN = 0x47
 const COPY_OUT = 0x48
 
 /** Of one statement between its sending and its ReadyForQuery. */
 interface Running {
   readonly query: PgStatement
-  readonly maxBytes: number
+  readonly caps: AnswerCaps
   readonly writesBefore: number
   readonly settle: (error?: Error) => void
   isReady: boolean
   bytes: number
+  rows: number
   /** Our own reason why it ends; it goes before the server's. */
   verdict?: Error
   cancelReason?: Error | undefined
@@ -84,12 +86,12 @@ export class PgBackend {
   }
 
   /** Resolves when the server is ready for the next; the rows are in `query`. */
-  send(query: PgStatement, maxBytes: number): Promise<void> {
+  send(query: PgStatement, caps: AnswerCaps): Promise<void> {
     if (this.#end) return Promise.reject(this.lost())
     return new Promise((resolve, reject) => {
       const running: Running = {
         query,
-        maxBytes,
+        caps,
         writesBefore: this.#login.side.writes,
         settle: (error) => {
           clearTimeout(running.timer)
@@ -98,6 +100,7 @@ export class PgBackend {
         },
         isReady: false,
         bytes: 0,
+        rows: 0,
         header: (type, length) => this.#judge(running, type, length),
       }
       this.#running = running
@@ -185,15 +188,19 @@ export class PgBackend {
       running.verdict = new UnsupportedError('COPY in a plain statement', 'use INSERT and SELECT')
       this.destroy(running.verdict)
     }
-    if (length <= running.maxBytes) return
+    if (type === Message.dataRow) running.rows++
+    if (length <= (running.caps.maxBytes ?? UNLIMITED)) return
     running.verdict ??= tooLarge(running)
     this.destroy(running.verdict)
   }
 
   #count(running: Running, bytes: number): void {
     running.bytes += bytes
-    if (running.bytes <= running.maxBytes || running.verdict) return
-    const verdict = tooLarge(running)
+    if (running.verdict) return
+    const { maxBytes = UNLIMITED, maxRows = UNLIMITED, meter } = running.caps
+    const isTooLarge = running.bytes > maxBytes || running.rows > maxRows
+    const verdict = isTooLarge ? tooLarge(running) : meter?.count(bytes)
+    if (!verdict) return
     running.verdict = verdict
     this.#login.reader.drop(Message.dataRow)
     void this.cancel()
@@ -220,6 +227,6 @@ export class PgBackend {
   }
 }
 
-function tooLarge({ maxBytes }: Running): ResultTooLargeError {
-  return new ResultTooLargeError(`an answer of more than ${maxBytes} bytes`)
+function tooLarge({ caps }: Running): ResultTooLargeError {
+  return new ResultTooLargeError(`an answer of more than ${caps.maxBytes} bytes or ${caps.maxRows} rows`)
 }

@@ -6,17 +6,18 @@ import type {
   StatementResult,
   Trust,
 } from '../../src/connection/connection.ts'
+import { type OwnTypes, ownTypesOf } from '../../src/connection/own-types.ts'
 import { cleaningCommands, whyUnusable } from '../../src/connection/residue.ts'
+import { type LookupSession, lookUpTypes } from '../../src/connection/type-lookup.ts'
 import { driverProfile } from '../../src/connection/type-profile.ts'
 import { CancelledError, InternalError, InvalidRequestError } from '../../src/errors.ts'
 import { PgBackend } from './pg-backend.ts'
-import { isQueryCanceled, pgError } from './pg-error.ts'
+import { hasStalePlan, isQueryCanceled, pgError } from './pg-error.ts'
 import type { PgLogin } from './pg-login.ts'
 import { type NamedStatement, PgStatement } from './pg-statement.ts'
 
 const CLEAN_TIMEOUT_MS = 5_000
 const MAX_PARAMETERS = 65_533
-const UNLIMITED = Number.POSITIVE_INFINITY
 
 /**
  * The second `Connection`: over `pg`. It shows that nothing above the port rests on postgres.js, except the
@@ -28,6 +29,8 @@ export class PgConnection implements Connection {
   readonly closed: Promise<void>
   readonly parameters: Readonly<Record<string, string>>
   readonly #backend: PgBackend
+  readonly #types: OwnTypes
+  readonly #session: LookupSession
   /** By text and parameter types, as the driver of the first adapter keeps them. */
   readonly #named = new Map<string, NamedStatement>()
   #isBusy = false
@@ -39,6 +42,9 @@ export class PgConnection implements Connection {
     this.pid = login.key.pid
     this.parameters = login.parameters
     this.#backend = new PgBackend(login, target)
+    this.#types = ownTypesOf(target.typesKey)
+    const { watch } = this.#backend
+    this.#session = { watch, command: (text) => this.#command(text) }
     this.closed = this.#backend.closed
   }
 
@@ -126,15 +132,22 @@ export class PgConnection implements Connection {
     const profile = statement.profile ?? driverProfile
     const isNamed = statement.prepare !== false && !statement.multiple
     const known = isNamed ? this.#nameOf(statement.text) : undefined
+    const wasKnown = known?.types !== undefined
     const query = new PgStatement(statement, profile, known)
     try {
-      await this.#backend.send(query, statement.maxBytes ?? UNLIMITED)
+      await this.#backend.send(query, statement)
+    } catch (error) {
+      if (!wasKnown || !hasStalePlan(error, this.#backend.watch)) throw error
+      this.#named.delete(statement.text)
+      return await this.#send(statement)
     } finally {
       // Whether the server has it by that name is not known.
       if (known && !known.types) this.#named.delete(statement.text)
     }
     const { tag } = this.#backend.watch
-    const rows = query.values((type) => profile.parsers[type])
+    const own = query.typesOfArrays().filter((type) => !profile.parsers[type])
+    await this.#lookUp(own)
+    const rows = query.values((type) => profile.parsers[type] ?? this.#types.parserOf(type, profile))
     return { rows, fields: query.fields, command: tag.command, rowCount: tag.rowCount }
   }
 
@@ -147,8 +160,17 @@ export class PgConnection implements Connection {
     return named
   }
 
-  async #command(text: string): Promise<void> {
-    await this.#backend.send(new PgStatement({ text, multiple: true }, driverProfile), UNLIMITED)
+  async #lookUp(types: readonly number[]): Promise<void> {
+    const { watch } = this.#backend
+    if (watch.mayHaveChangedTypes) this.#types.forget()
+    watch.mayHaveChangedTypes = false
+    await lookUpTypes(this.#types, types, this.#session)
+  }
+
+  async #command(text: string): Promise<readonly unknown[]> {
+    const query = new PgStatement({ text, multiple: true }, driverProfile)
+    await this.#backend.send(query, {})
+    return query.values((type) => driverProfile.parsers[type])
   }
 
   async #clean(trust: Trust): Promise<void> {

@@ -3,11 +3,13 @@ import { z } from 'zod'
 import { ForbiddenError } from '../../errors.ts'
 import type { QueryLimits } from '../../query/query-limits.ts'
 import { runQuery } from '../../query/run-query.ts'
+import { runStream } from '../../query/run-stream.ts'
 import type { Leasing } from '../../query/tenant-lease.ts'
 import type { Caller } from '../../resolve/caller.ts'
-import { jsonAnswer } from '../json-answer.ts'
 import { jsonBody } from '../json-body.ts'
+import { type AnswerTerms, answerJson } from '../large-answer.ts'
 import type { TenantEnv } from '../request-context.ts'
+import { answerStream, STREAM_FORMATS } from '../stream-answer.ts'
 
 /** What Postgres takes in one Bind message. */
 const MAX_PARAMETERS = 65_535
@@ -27,14 +29,22 @@ export const runOptions = (limits: QueryLimits) => ({
   rowMode: z.enum(['object', 'array']).default('object'),
 })
 
-export const queryRoute = (router: Leasing, limits: QueryLimits) => {
-  const QueryBody = z.strictObject({ sql: Sql, params: Params, ...runOptions(limits) })
+export const queryRoute = (router: Leasing, limits: QueryLimits, terms: AnswerTerms) => {
+  const QueryBody = z.strictObject({
+    sql: Sql,
+    params: Params,
+    format: z.enum(['json', ...STREAM_FORMATS]).default('json'),
+    ...runOptions(limits),
+  })
   return new Hono<TenantEnv>().post('/v1/query', async (c) => {
-    const body = await jsonBody(c.req, QueryBody)
+    const { format, ...body } = await jsonBody(c.req, QueryBody)
     const caller = c.get('caller')
     const input = { ...body, readOnly: readOnlyFor(caller, body.readOnly) }
-    const json = await runQuery(router, caller, input, limits, c.get('signal'))
-    return jsonAnswer(json)
+    if (format === 'json')
+      return answerJson(c, terms, (held) => runQuery(router, caller, input, limits, held, c.get('signal')))
+    return answerStream(c, terms, format, input.rowMode, ({ signal, ...stream }) =>
+      runStream(router, caller, input, stream, limits, signal),
+    )
   })
 }
 

@@ -3,14 +3,14 @@ import { z } from 'zod'
 import type { QueryLimits } from '../../query/query-limits.ts'
 import { ISOLATION_LEVELS, runTransaction } from '../../query/run-transaction.ts'
 import type { Leasing } from '../../query/tenant-lease.ts'
-import { jsonAnswer } from '../json-answer.ts'
 import { jsonBody } from '../json-body.ts'
+import { type AnswerTerms, answerJson } from '../large-answer.ts'
 import type { TenantEnv } from '../request-context.ts'
 import { Params, readOnlyFor, runOptions, Sql } from './query.ts'
 
 const MAX_STATEMENTS = 1_000
 
-export const transactionRoute = (router: Leasing, limits: QueryLimits) => {
+export const transactionRoute = (router: Leasing, limits: QueryLimits, terms: AnswerTerms) => {
   const TransactionBody = z.strictObject({
     statements: z
       .array(z.strictObject({ sql: Sql, params: Params }))
@@ -23,7 +23,8 @@ export const transactionRoute = (router: Leasing, limits: QueryLimits) => {
     const body = await jsonBody(c.req, TransactionBody)
     const caller = c.get('caller')
     const input = { ...body, readOnly: readOnlyFor(caller, body.readOnly) }
-    const json = await runTransaction(router, caller, input, limits, c.get('signal'))
-    return jsonAnswer(json)
+    return answerJson(c, terms, (held) =>
+      runTransaction(router, caller, input, limits, held, c.get('signal')),
+    )
   })
 }

@@ -12,6 +12,7 @@ import type {
 import type { DriverQuery } from './driver-query.ts'
 import { GuardedCallbacks } from './guarded-callbacks.ts'
 import type { LoggedIn } from './login.ts'
+import { ownTypesOf } from './own-types.ts'
 import {
   isPooled,
   isShared,
@@ -25,12 +26,11 @@ import { BatchReader, type StreamConnection, type StreamEnd, type TakeBatch } fr
 import type { DispatchOptions, SqlConnection } from './sql-connection.ts'
 import { isQueryCanceled, scrubbed, statementError } from './sql-error.ts'
 import { queryOf, resultOf, withBlanks } from './statement-query.ts'
+import { StatementSender } from './statement-sender.ts'
 import { driverProfile } from './type-profile.ts'
 
 /** Cleaning may wait for others, as for a lock that someone holds on the session's temporary table. */
 const CLEAN_TIMEOUT_MS = 5_000
-/** Reaches CommandComplete and does nothing else, which puts the driver's row counter back to zero. */
-const NOTHING = 'select'
 /** Between the cancels of one statement through a transaction pooler, which loses those of a statement that waits there. */
 const CANCEL_AGAIN_MS = 200
 
@@ -40,13 +40,13 @@ export class DriverConnection implements SqlConnection, StreamConnection {
   readonly openedAt = performance.now()
   readonly closed: Promise<void>
   readonly #backend: Backend
+  readonly #sender: StatementSender
   /** From the call of a statement to its settling, its reset and its cancel included. */
   #isBusy = false
   /** Of the running statement. */
   #callbacks: GuardedCallbacks | undefined
   #wasCancelled = false
   #cancelAgain: NodeJS.Timeout | undefined
-  #preparedStatements = 0
   readonly #target: ConnectionTarget
   /** A transaction pooler was told to leave something in a session. */
   #isSpoiled = false
@@ -56,6 +56,7 @@ export class DriverConnection implements SqlConnection, StreamConnection {
     this.pid = login.key.pid
     this.#target = target
     this.#backend = new Backend(login, target)
+    this.#sender = new StatementSender(this.#backend, ownTypesOf(target.typesKey))
     this.closed = this.#backend.closed
   }
 
@@ -88,7 +89,7 @@ export class DriverConnection implements SqlConnection, StreamConnection {
   }
 
   get preparedStatements(): number {
-    return this.#preparedStatements
+    return this.#sender.preparedStatements
   }
 
   async run(statement: Statement): Promise<StatementResult> {
@@ -179,18 +180,15 @@ export class DriverConnection implements SqlConnection, StreamConnection {
     user?: { readonly callbacks: GuardedCallbacks; readonly onStream?: (stream: unknown) => void },
   ): Promise<unknown> {
     return this.#exclusively(async () => {
-      // postgres.js 3.4.9, issue 1119: rows of a statement that failed would be holes in the next one's.
-      if (this.#backend.watch.hasRowsLeft && this.transaction !== 'failed') await this.#resetRowCounter()
       this.#callbacks = user?.callbacks
       if (isShared(this.#target)) query.options.prepare = false
       const limit = this.#limit(query)
       try {
-        const value = await this.#backend.send(query, profile, caps, user?.onStream)
+        const value = await this.#sender.send(query, profile, caps, user?.onStream)
         this.#refuseLasting()
         return value
       } finally {
         limit?.[Symbol.dispose]()
-        if (query.prepare && !query.prepared) this.#preparedStatements++
       }
     })
   }
@@ -208,20 +206,6 @@ export class DriverConnection implements SqlConnection, StreamConnection {
       if (this.isOpen && this.#backend.cancelling) await this.#backend.cancelling
       this.#callbacks = undefined
       this.#isBusy = false
-    }
-  }
-
-  /** A statement of our own, of text only. */
-  #command(text: string): Promise<unknown> {
-    return this.#backend.send(queryOf({ text, multiple: true }, driverProfile), driverProfile, {})
-  }
-
-  async #resetRowCounter(): Promise<void> {
-    try {
-      await this.#command(NOTHING)
-    } catch (cause) {
-      this.destroy(cause instanceof Error ? cause : new Error(String(cause)))
-      throw this.#backend.lost()
     }
   }
 
@@ -248,20 +232,20 @@ export class DriverConnection implements SqlConnection, StreamConnection {
       transaction: this.transaction,
       residue: this.residue,
       hasLoaded: this.#backend.watch.hasLoaded,
-      preparedStatements: this.#preparedStatements,
+      preparedStatements: this.#sender.preparedStatements,
     }
     const why = whyUnusable(trust, evidence)
     if (why) throw this.#backend.unclean(why)
     const commands = cleaningCommands(trust, evidence)
-    for (const command of commands) await this.#command(command)
-    if (isPooled(this.#target) && commands.length > 0) await this.#command(settingsText(this.#target))
+    for (const command of commands) await this.#sender.command(command)
+    if (isPooled(this.#target) && commands.length > 0) await this.#sender.command(settingsText(this.#target))
     if (this.transaction !== 'idle') throw this.#backend.unclean('a transaction is still open')
     this.#backend.watch.forget()
   }
 
   /** What was left in another backend is out of reach; what the pooler keeps for us ends with the connection. */
   async #cleanShared(trust: Trust): Promise<void> {
-    if (this.transaction !== 'idle') await this.#command('rollback')
+    if (this.transaction !== 'idle') await this.#sender.command('rollback')
     const strayed = strayedSetting(this.#target, this.parameters)
     const isUsable = trust === 'application' && !this.#isSpoiled && strayed === undefined
     if (!isUsable) throw this.#backend.unclean(strayed ? `${strayed} was changed` : 'it shares its backends')

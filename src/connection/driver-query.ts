@@ -7,8 +7,31 @@ import { Query } from './driver.ts'
  * at each step, so that nobody else can know when it ends.
  */
 export class DriverQuery extends Query {
+  #retried: unknown
+
   override get origin(): string {
     return this.tagged ? super.origin : ''
+  }
+
+  /** What prepares the same statement once more, and describes it, without running it. */
+  description(): DriverQuery {
+    const query = new DriverQuery(this.strings, this.args, this.handler, null, { ...this.options })
+    return Object.assign(query, { tagged: this.tagged, onlyDescribe: true, executed: true })
+  }
+
+  /** Before it is sent again: the driver writes the texts of the parameters over their values, and would write those. */
+  forgetParameters(): void {
+    this.parameters = undefined
+  }
+
+  /** Set by the driver before it sends a statement again, with the same fault. */
+  set retried(error: unknown) {
+    this.#retried = error
+    this.forgetParameters()
+  }
+
+  get retried(): unknown {
+    return this.#retried
   }
 
   override cursor(rows: unknown = 1, fn?: unknown): unknown {

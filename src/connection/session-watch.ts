@@ -1,5 +1,6 @@
 import type { Residue } from './connection.ts'
 import { Message, type MessageVisitor } from './message-reader.ts'
+import { mayChangeTypes } from './own-types.ts'
 import { isLasting } from './pooled-session.ts'
 import { type CommandTag, NO_COMMAND, readCommandTag, residueOf, worse } from './residue.ts'
 import type { RunningStatement } from './running-statement.ts'
@@ -34,6 +35,10 @@ export class SessionWatch implements MessageVisitor {
   lasting: string | undefined
   /** A pooler says that it is ready though nothing was asked or answered (PgBouncer before 1.18, to a late cancel). */
   isUntimely = false
+  /** The current statement was planned, and its parameters taken in. */
+  isBound = false
+  /** Whoever remembers types sets it back. */
+  mayHaveChangedTypes = false
   #isAnswered = false
   #isInTransaction = false
   hasRefusedWrite = false
@@ -49,6 +54,7 @@ export class SessionWatch implements MessageVisitor {
   begin(): void {
     this.tag = NO_COMMAND
     this.sawRows = false
+    this.isBound = false
     this.lasting = undefined
     this.#isAnswered = false
     this.#isInTransaction = this.transaction !== 'idle'
@@ -62,6 +68,9 @@ export class SessionWatch implements MessageVisitor {
       case Message.dataRow:
         this.hasRowsLeft = true
         this.sawRows = true
+        return false
+      case Message.bindComplete:
+        this.isBound = true
         return false
       case Message.portalSuspended:
         // The driver starts anew after each batch.
@@ -97,6 +106,7 @@ export class SessionWatch implements MessageVisitor {
     this.hasRowsLeft = false
     this.residue = worse(this.residue, residueOf(tag.command))
     if (tag.command === 'LOAD') this.hasLoaded = true
+    if (mayChangeTypes(tag.command)) this.mayHaveChangedTypes = true
     if (isLasting(tag.command, this.#isInTransaction)) this.lasting ??= tag.command
     if (BEGINS.has(tag.command)) this.#isInTransaction = true
     if (ENDS.has(tag.command)) this.#isInTransaction = false

@@ -48,20 +48,25 @@ function appended(strings: readonly string[], blanks: number): readonly string[]
 
 /** @param value what the driver resolved: a result, or a list of them where the text held several statements */
 export function resultOf(value: unknown, tag: CommandTag): StatementResult {
-  // Parse boundary: what postgres.js resolves a query with.
-  const result = (isResult(value) ? value : (value as DriverResult[]).at(-1)) as DriverResult
+  const result = resultsOf(value).at(-1)
   return {
-    rows: result,
-    fields: (result.columns ?? []).map(fieldOf),
+    rows: result ?? [],
+    fields: (result?.columns ?? []).map(fieldOf),
     command: tag.command,
     rowCount: tag.rowCount,
   }
+}
+
+/** @param value as above */
+export function resultsOf(value: unknown): readonly DriverResult[] {
+  // Parse boundary: what postgres.js resolves a query with.
+  return isResult(value) ? [value as DriverResult] : (value as DriverResult[])
 }
 
 function isResult(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'columns' in value
 }
 
-function fieldOf(column: DriverColumn): Field {
+export function fieldOf(column: DriverColumn): Field {
   return { name: column.name, type: column.type, tableOid: column.table, columnNumber: column.number }
 }

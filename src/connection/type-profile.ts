@@ -18,6 +18,7 @@ export function typeProfile(elements: {
   readonly blanks: number
 }): TypeProfile {
   return {
+    arrayOf: jsArray,
     parsers: { ...arrayParsers(elements.parsers, BUILT_IN), ...elements.parsers },
     serializers: { ...arraySerializers(elements.serializers, BUILT_IN), ...elements.serializers },
     blanks: elements.blanks,
@@ -25,7 +26,7 @@ export function typeProfile(elements: {
 }
 
 /** The driver's own profile with some types replaced, and with them the arrays of those types. */
-export function driverProfileWith(own: TypeProfile): TypeProfile {
+export function driverProfileWith(own: Omit<TypeProfile, 'arrayOf'>): TypeProfile {
   const parsers = { ...arrayParsers(own.parsers, Object.keys(own.parsers)), ...own.parsers }
   const serializers = {
     ...arraySerializers(own.serializers, Object.keys(own.serializers)),
@@ -35,9 +36,15 @@ export function driverProfileWith(own: TypeProfile): TypeProfile {
   return {
     parsers: Object.assign(Object.create(driverProfile.parsers), parsers),
     serializers: Object.assign(Object.create(driverProfile.serializers), serializers),
+    arrayOf: jsArray,
     blanks: own.blanks,
   }
 }
+
+const jsArray =
+  (element: ((text: string) => unknown) | undefined, delimiter: string) =>
+  (text: string): unknown[] =>
+    readArray(text, element, delimiter)
 
 const BUILT_IN = Object.keys(ARRAY_OF)
 

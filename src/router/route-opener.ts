@@ -66,7 +66,7 @@ export class RouteOpener {
       idle_in_transaction_session_timeout: String(leaseTimeoutMs + 5_000),
     }
     const connection = await this.#connect(
-      { ...this.#targetOf(record, server), settings },
+      { ...this.#targetOf(record, server), settings, typesKey: typesKeyOf(record) },
       { ...terms, scramKeys },
     )
     const proof = proveIdentity(connection, record)
@@ -159,4 +159,9 @@ async function abandon(connection: Connection, last: Promise<void>): Promise<voi
 
 function late(server: ServerRecord): () => Error {
   return () => new ServerUnavailableError(`server ${server.id} did not answer in time on a new connection`)
+}
+
+/** What a database's own types are remembered by: another database has others, and so has a migrated one. */
+function typesKeyOf({ id, generation, epoch, identity, schemaVersion }: TenantRecord): string {
+  return JSON.stringify([id, generation, epoch, identity, schemaVersion])
 }

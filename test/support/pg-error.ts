@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { isStalePlan, type PlanEvidence } from '../../src/connection/stale-plan.ts'
 import {
   InternalError,
   SqlError,
@@ -8,6 +9,10 @@ import {
 } from '../../src/errors.ts'
 
 const QUERY_CANCELED = '57014'
+
+export function hasStalePlan(error: unknown, evidence: PlanEvidence): boolean {
+  return error instanceof pg.DatabaseError && isStalePlan(error.code ?? '', evidence)
+}
 
 export function isQueryCanceled(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === QUERY_CANCELED

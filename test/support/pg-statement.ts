@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { writeArray } from '../../src/connection/array-text.ts'
 import type { Field, Statement, TypeProfile } from '../../src/connection/connection.ts'
+import { mayBeArray } from '../../src/connection/own-types.ts'
 import { InternalError, InvalidRequestError } from '../../src/errors.ts'
 
 /** A statement that the server keeps by its name, with what it said of the parameters. */
@@ -128,6 +129,12 @@ export class PgStatement {
   handlePortalSuspended(): void {}
   handleCopyInResponse(): void {}
   handleCopyData(): void {}
+
+  /** Types of the columns whose values may be arrays. */
+  typesOfArrays(): readonly number[] {
+    const first = (index: number) => this.rows.find((row) => row[index] !== null)?.[index]
+    return this.fields.flatMap(({ type }, index) => (mayBeArray(first(index)) ? [type] : []))
+  }
 
   /** @throws {InternalError} where a parser does. */
   values(parserOf: (type: number) => ((text: string) => unknown) | undefined): StatementRows {

@@ -17,8 +17,9 @@ export class Census {
   readonly #cache: RecordCache
   readonly #reader: RegistryReader
   readonly #onFault: (fault: unknown) => void
-  #running: Promise<boolean> | undefined
-  #last: { readonly isWhole: boolean; readonly at: number } | undefined
+  #running: Promise<boolean | undefined> | undefined
+  #last: { readonly isWhole: boolean | undefined; readonly at: number } | undefined
+  #isReported = false
 
   /** @param onFault is told once each time that the registry is found to have lost records. */
   constructor(cache: RecordCache, reader: RegistryReader, onFault: (fault: unknown) => void) {
@@ -28,40 +29,52 @@ export class Census {
   }
 
   /**
-   * The registry answered that there is nothing of this key.
-   * @throws {AnswerRefusedError} when a record is held, no change of it was heard, and much else is gone as well.
+   * The registry answered that there is nothing of this key. A change that was heard of may have been its removal,
+   * or come before everything was lost.
+   * @throws {AnswerRefusedError} when a record is held, and what else is held is gone as well.
    * @throws {RegistryUnavailableError} when that cannot be found out.
    */
   async refuseVanished(key: string): Promise<void> {
-    const isExplained = () => this.#cache.get(key)?.entry === undefined || this.#cache.isChangeHeard(key)
-    if (isExplained() || (await this.#isWhole(key)) || isExplained()) return
+    if (this.#cache.get(key)?.entry === undefined) return
+    const isWhole = (await this.#compared(key)) ?? (this.#cache.isChangeHeard(key) || (await this.#isThere()))
+    if (isWhole || this.#cache.get(key)?.entry === undefined) return
     throw new AnswerRefusedError('vanished', `${key} is gone from the registry, and so is much else`)
   }
 
-  #isWhole(except: string): Promise<boolean> {
+  /** Undefined when nothing else is held. */
+  #compared(except: string): Promise<boolean | undefined> {
     if (this.#running !== undefined) return this.#running
     const last = this.#last
-    const holdsMs = last?.isWhole ? WHOLE_HOLDS_MS : LOSS_HOLDS_MS
+    const holdsMs = last?.isWhole === false ? LOSS_HOLDS_MS : WHOLE_HOLDS_MS
     if (last !== undefined && performance.now() - last.at < holdsMs) return Promise.resolve(last.isWhole)
-    this.#running = this.#count(except).finally(() => {
+    this.#running = this.#compare(except).finally(() => {
       this.#running = undefined
     })
     return this.#running
   }
 
-  async #count(except: string): Promise<boolean> {
+  async #compare(except: string): Promise<boolean | undefined> {
     const sample = this.#cache.sample(SAMPLE, except)
     const found = await Promise.all(sample.map(({ kind, id }) => this.#reader.find(kind, id)))
     const missing = found.filter((entry) => entry === undefined).length
-    const isWhole =
-      sample.length === 0 ? !(await this.#reader.isEmpty()) : missing <= sample.length * MAX_MISSING_SHARE
-    if (!isWhole && this.#last?.isWhole !== false) {
-      const lost = sample.length === 0 ? 'is empty' : `lost ${missing} of ${sample.length} records looked for`
+    const isWhole = sample.length === 0 ? undefined : missing <= sample.length * MAX_MISSING_SHARE
+    this.#last = { isWhole, at: performance.now() }
+    if (isWhole !== undefined) this.#report(isWhole, `lost ${missing} of ${sample.length} records looked for`)
+    return isWhole
+  }
+
+  async #isThere(): Promise<boolean> {
+    const isThere = !(await this.#reader.isEmpty())
+    this.#report(isThere, 'is empty')
+    return isThere
+  }
+
+  #report(isWhole: boolean, what: string): void {
+    if (!isWhole && !this.#isReported) {
       this.#onFault(
-        new AnswerRefusedError('vanished', `the registry ${lost}: what is held of it stays in use`),
+        new AnswerRefusedError('vanished', `the registry ${what}: what is held of it stays in use`),
       )
     }
-    this.#last = { isWhole, at: performance.now() }
-    return isWhole
+    this.#isReported = !isWhole
   }
 }

@@ -17,7 +17,7 @@ import { within } from './within.ts'
 
 /** While the registry cannot be asked and older answers are served, it is tried again so often. */
 const PROBE_MS = 1_000
-/** An answer that is older than what was heard of is asked for again after so long. */
+/** An answer that is older than what was heard of, or may be, is asked for again after so long. */
 const LAG_PAUSE_MS = 100
 
 export interface DirectoryStats {
@@ -238,7 +238,7 @@ export class Directory implements AsyncDisposable {
       if (entry === undefined) await this.#census.refuseVanished(key)
       this.#cache.store(pending, entry)
       this.#refused.accept(key)
-      if (this.#cache.isChangeHeard(key)) this.#refused.pause(key, LAG_PAUSE_MS)
+      if (entry?.mayLag || this.#cache.isChangeHeard(key)) this.#refused.pause(key, LAG_PAUSE_MS)
       return entry
     } catch (error) {
       if (error instanceof AnswerRefusedError) this.#refused.refuse(key, error)

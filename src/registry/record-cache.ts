@@ -31,11 +31,14 @@ export class RecordCache {
   readonly #records: LRUCache<string, Held>
   readonly #absences: LRUCache<string, Held>
   readonly #pending = new Map<string, PendingRead>()
+  /** The last revisions announced of what is not held: a first read may find less, where the registry lags. */
+  readonly #heardOf: LRUCache<string, number>
   #version = 0
 
   constructor(maxRecords: number, maxAbsences: number) {
     this.#records = new LRUCache({ max: maxRecords })
     this.#absences = new LRUCache({ max: maxAbsences })
+    this.#heardOf = new LRUCache({ max: maxAbsences })
   }
 
   get records(): number {
@@ -115,13 +118,15 @@ export class RecordCache {
     }
     this.#version++
     // What was heard of an earlier tenant of this name says nothing about this one.
-    const heard = isNewer ? 0 : (held?.heard ?? 0)
+    const heard = isNewer ? 0 : Math.max(held?.heard ?? 0, this.#heardOf.get(read.key) ?? 0)
+    this.#heardOf.delete(read.key)
     const next: Held = {
       entry,
       seen: entry?.revision ?? Math.max(known, read.heardBefore),
       heard,
-      checkedAt: read.startedAt,
-      isStale: read.isOvertaken || (entry !== undefined && entry.revision < heard),
+      // An answer that may lag proves nothing new about what was known before.
+      checkedAt: entry?.mayLag && held?.entry !== undefined ? held.checkedAt : read.startedAt,
+      isStale: read.isOvertaken || (entry !== undefined && (entry.mayLag === true || entry.revision < heard)),
     }
     const [to, from] = entry === undefined ? [this.#absences, this.#records] : [this.#records, this.#absences]
     from.delete(read.key)
@@ -133,7 +138,10 @@ export class RecordCache {
     const pending = this.#pending.get(key)
     if (pending !== undefined) pending.isOvertaken = true
     const held = this.#records.peek(key) ?? this.#absences.peek(key)
-    if (held === undefined) return
+    if (held === undefined) {
+      this.#heardOf.set(key, revision)
+      return
+    }
     held.heard = Math.max(held.heard, revision)
     // A read was quicker than the announcement of what it found.
     if (held.entry === undefined || held.entry.revision < revision) markStale(held, heardAt)

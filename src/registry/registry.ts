@@ -19,6 +19,8 @@ export interface Entry<K extends Kind = Kind> {
   readonly id: string
   readonly revision: number
   readonly record: Records[K]
+  /** Read where the latest changes may not have arrived: better than nothing, and to be read again. */
+  readonly mayLag?: true
 }
 
 export type Put = {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { RegistryUnavailableError, UnsupportedError } from '../../src/errors.ts'
+import { AnswerRefusedError, RegistryUnavailableError, UnsupportedError } from '../../src/errors.ts'
+import { unlessAborted } from '../../src/registry/abort.ts'
 import { batchAfter, parsePosition } from '../../src/registry/change-log.ts'
 import type { Change, ChangeBatch, Entry, Kind, Page, Put, Registry } from '../../src/registry/registry.ts'
 import { Wakeup } from '../../src/registry/wakeup.ts'
@@ -12,15 +13,23 @@ export class ControlledRegistry implements Registry {
   readonly id = randomUUID()
   /** `up`, refusing every call, or answering none. */
   mode: 'up' | 'down' | 'hanging' = 'up'
+  /** What it answers instead of what it holds: that there is nothing, or what cannot be read. Nobody is told. */
+  lie: 'none' | 'empty' | 'garbage' = 'none'
+  /** Calls of `find` for one name at the same time, at most. */
+  overlap = 0
+  readonly #finding = new Map<string, number>()
   /** Calls of `find`, and what each answered. */
   readonly answers: (Entry | undefined)[] = []
   finds = 0
+  /** Between two words to a follower while nothing happens. */
+  pollMs = 50
   #revision = 0
   #entries = new Map<string, Entry>()
   /** What was held before each change. */
   readonly #history: ReadonlyMap<string, Entry>[] = []
   #past: ReadonlyMap<string, Entry> | undefined
   #log: Change[] = []
+  #toldAgain: readonly Change[] = []
   #isMuted = false
   #gate: Promise<void> = Promise.resolve()
   readonly #followers = new Set<Wakeup>()
@@ -33,6 +42,11 @@ export class ControlledRegistry implements Registry {
     this.#entries.set(`${put.kind} ${put.id}`, { ...put, revision: this.#revision })
     this.#publish(put.kind, put.id)
     return this.#revision
+  }
+
+  /** As after a restore: what is held now has an older revision than was given before. */
+  putBack(put: Put, revision: number): void {
+    this.#entries.set(`${put.kind} ${put.id}`, { ...put, revision })
   }
 
   remove(kind: Kind, id: string): void {
@@ -64,6 +78,12 @@ export class ControlledRegistry implements Registry {
     this.#wake()
   }
 
+  /** Tells the last changes once more, and in the wrong order. */
+  tellAgain(): void {
+    this.#toldAgain = this.#log.slice(-5).toReversed()
+    this.#wake()
+  }
+
   /** Finds that have their answer keep it back until the returned function is called. */
   holdAnswers(): () => void {
     let release = () => {}
@@ -82,14 +102,17 @@ export class ControlledRegistry implements Registry {
 
   async find<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
     this.finds++
-    if (this.mode === 'hanging') {
-      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    const key = `${kind} ${id}`
+    const finding = (this.#finding.get(key) ?? 0) + 1
+    this.#finding.set(key, finding)
+    this.overlap = Math.max(this.overlap, finding)
+    try {
+      const entry = await this.#answer(key, signal)
+      this.answers.push(entry)
+      return entry as Entry<K> | undefined // the key says the kind
+    } finally {
+      this.#finding.set(key, (this.#finding.get(key) ?? 1) - 1)
     }
-    if (this.mode === 'down') throw new RegistryUnavailableError('down')
-    const entry = (this.#past ?? this.#entries).get(`${kind} ${id}`) as Entry<K> | undefined // the key says the kind
-    await this.#gate
-    this.answers.push(entry)
-    return entry
   }
 
   async *changes(position: string | undefined, signal: AbortSignal): AsyncGenerator<ChangeBatch> {
@@ -101,11 +124,16 @@ export class ControlledRegistry implements Registry {
         const batch = batchAfter({ revision: this.#revision, changes: this.#log }, at)
         at = Number(batch.position)
         yield batch
+        if (this.#toldAgain.length > 0) {
+          const changes = this.#toldAgain
+          this.#toldAgain = []
+          yield { type: 'changes', changes, position: String(at) }
+        }
         this.#consumed = at
         for (const resolve of this.#onConsumed) resolve()
         this.#onConsumed.clear()
       }
-      await wakeup.wait(50, signal)
+      await wakeup.wait(this.pollMs, signal)
     }
   }
 
@@ -114,6 +142,7 @@ export class ControlledRegistry implements Registry {
   }
   async list<K extends Kind>(kind: K): Promise<Page<K>> {
     if (this.mode !== 'up') throw new RegistryUnavailableError(this.mode)
+    if (this.lie === 'empty') return { entries: [], next: undefined }
     const entries = [...this.#entries.values()].filter((entry): entry is Entry<K> => entry.kind === kind)
     return { entries, next: undefined }
   }
@@ -125,6 +154,17 @@ export class ControlledRegistry implements Registry {
   }
   async close(): Promise<void> {}
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #answer(key: string, signal: AbortSignal | undefined): Promise<Entry | undefined> {
+    if (this.mode === 'hanging') {
+      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    }
+    if (this.mode === 'down') throw new RegistryUnavailableError('down')
+    if (this.lie === 'garbage') throw new AnswerRefusedError('unreadable', `${key} cannot be read`)
+    const entry = this.lie === 'empty' ? undefined : (this.#past ?? this.#entries).get(key)
+    await unlessAborted(this.#gate, signal)
+    return entry
+  }
 
   #publish(kind: Kind, id: string): void {
     this.#log.push({ kind, id, revision: this.#revision })

@@ -5,6 +5,7 @@ import Consul from 'consul'
 import { z } from 'zod'
 import { CancelledError, RegistryUnavailableError } from '../../errors.ts'
 import { refuseAborted } from '../abort.ts'
+import { within } from '../within.ts'
 import type { ConsulAddress } from './consul-address.ts'
 
 /** A key's value and the index of its last change, for compare-and-set. */
@@ -18,6 +19,9 @@ export type Operation =
   | { readonly verb: 'set' | 'cas'; readonly key: string; readonly value: string; readonly index?: number }
   | { readonly verb: 'delete' | 'check-not-exists'; readonly key: string }
   | { readonly verb: 'delete-cas' | 'check-index'; readonly key: string; readonly index: number }
+
+/** A server without a leader keeps a caller for seconds before it says so; half of what a directory waits. */
+const LEADER_MS = 1_000
 
 /** Consul's own bound before 1.17. */
 export const MAX_OPERATIONS = 64
@@ -62,6 +66,29 @@ export class ConsulClient {
   async get(key: string, signal?: AbortSignal): Promise<Item | undefined> {
     const found: unknown = await this.#call(signal, (context) => this.#consul.kv.get({ key, ...context }))
     return found === undefined || found === null ? undefined : itemOf(KeyValue.parse(found))
+  }
+
+  /**
+   * As `get`; where Consul has no leader to ask, from what the server at hand knows, and then the answer may lag.
+   * @throws {RegistryUnavailableError} also when there is no leader and that server knows of no such key.
+   */
+  async getAnyhow(key: string, signal?: AbortSignal): Promise<(Item & { mayLag: boolean }) | undefined> {
+    const stop = new AbortController()
+    const signals = signal === undefined ? [stop.signal] : [signal, stop.signal]
+    const late = () => new RegistryUnavailableError(`Consul: no answer in ${LEADER_MS} ms`)
+    try {
+      const item = await within(this.get(key, AbortSignal.any(signals)), LEADER_MS, late)
+      return item && { ...item, mayLag: false }
+    } catch (error) {
+      stop.abort()
+      refuseAborted(signal)
+      const fromAnyServer = { key, stale: true }
+      const found: unknown = await this.#call(signal, (context) =>
+        this.#consul.kv.get({ ...fromAnyServer, ...context }),
+      )
+      if (found === undefined || found === null) throw error
+      return { ...itemOf(KeyValue.parse(found)), mayLag: true }
+    }
   }
 
   /** As `get`, but answers only when the key's index is beyond `index`, or after `waitMs`. */

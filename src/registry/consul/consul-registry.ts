@@ -87,8 +87,10 @@ export class ConsulRegistry implements Registry {
   }
 
   async find<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
-    const item = await this.#client.get(this.#keys.entry(kind, id), signal)
-    return item && entryOf(kind, id, item)
+    const item = await this.#client.getAnyhow(this.#keys.entry(kind, id), signal)
+    if (item === undefined) return undefined
+    const entry = entryOf(kind, id, item)
+    return item.mayLag ? { ...entry, mayLag: true } : entry
   }
 
   async findByAlias(

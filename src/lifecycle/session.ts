@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Connection, ConnectionTarget } from '../connection/connection.ts'
 import { openConnection } from '../connection/open.ts'
 import { InternalError, PreconditionFailedError, SqlError } from '../errors.ts'
-import { quoteName } from './sql-name.ts'
+import { quoteName, quoteText } from './sql-name.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 
@@ -23,9 +23,24 @@ export class Session implements AsyncDisposable {
   /** @throws {ServerUnavailableError | TlsFailedError | LoginFailedError} */
   static async open(target: ConnectionTarget): Promise<Session> {
     const settings = { ...SETTINGS, ...target.settings }
-    return new Session(
-      await openConnection({ ...target, settings }, { connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+    const connection = await openConnection({ ...target, settings }, { connectTimeoutMs: CONNECT_TIMEOUT_MS })
+    const session = new Session(connection)
+    if (target.via === 'transaction-pooler') await session.#keepBackend(settings)
+    return session
+  }
+
+  /** One transaction from here on, since only in one does a transaction pooler keep a backend and its settings. */
+  async #keepBackend({ default_transaction_read_only: readOnly, ...settings }: Record<string, string>) {
+    const calls = Object.entries(settings).map(
+      ([name, value]) => `pg_catalog.set_config(${quoteText(name)}, ${quoteText(value)}, true)`,
     )
+    try {
+      await this.execute(readOnly === 'on' ? 'begin read only' : 'begin')
+      await this.execute(`select ${calls.join(', ')}`)
+    } catch (error) {
+      await this[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   /** As `open`, and the server itself refuses every write. */
@@ -96,6 +111,8 @@ export class Session implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A pooler gives up a backend whose client leaves it in a transaction.
+    if (this.connection.isOpen && this.connection.transaction !== 'idle') await this.execute('rollback')
     await this.connection.close()
   }
 }

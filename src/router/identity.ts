@@ -51,12 +51,15 @@ export async function proveIdentity(connection: Connection, record: TenantRecord
   else await provePin(connection, record, identity)
 }
 
-/** What a database is, for a record to hold. Reads only. */
+/** What a database is, for a record to hold. Reads only; in a transaction that is open already, too. */
 export async function readPin(connection: Connection): Promise<Pin> {
+  const isInside = connection.transaction === 'open'
+  if (isInside) await connection.run({ text: 'savepoint pin', prepare: false })
   const result = await connection.run({ text: WITH_IDENTIFIER, prepare: false }).catch((error: unknown) => {
     if (error instanceof TenantryError && error.code === 'sql_error') return undefined
     throw error
   })
+  if (isInside && !result) await connection.run({ text: 'rollback to pin', prepare: false })
   return pinOf(result ?? (await connection.run({ text: WITHOUT_IDENTIFIER, prepare: false })))
 }
 

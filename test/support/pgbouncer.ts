@@ -47,6 +47,7 @@ export class PgBouncer implements AsyncDisposable {
   readonly pid: number
   readonly #folder: string
   readonly #forget: () => void
+  #stopping: Promise<void> | undefined
 
   constructor(port: number, pid: number, folder: string) {
     this.port = port
@@ -81,7 +82,13 @@ export class PgBouncer implements AsyncDisposable {
     signal(this.pid, 'SIGCONT')
   }
 
-  async stop(): Promise<void> {
+  /** Safe to call again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#end()
+    return this.#stopping
+  }
+
+  async #end(): Promise<void> {
     this.resume()
     signal(this.pid, 'SIGTERM') // at once, with clients connected
     const deadline = performance.now() + GONE_MS

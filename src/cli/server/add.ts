@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { addServer } from '../../lifecycle/server/add-server.ts'
+import { AddServer, addServer } from '../../lifecycle/server/add-server.ts'
 import { answer, type CommandLine, collect, registryOptions } from '../command-line.ts'
 import { dsnOptions, readDsn } from '../dsn-option.ts'
 import { parseLabels } from '../labels.ts'
@@ -9,6 +9,7 @@ import { withParts } from '../with-parts.ts'
 const Options = z.object({
   provision: z.boolean().default(true),
   maxConnections: z.coerce.number().optional(),
+  via: AddServer.shape.via,
   headroom: z.coerce.number().optional(),
   label: z.array(z.string()).default([]),
 })
@@ -19,6 +20,7 @@ export function addServerAdd(parent: Command, cli: CommandLine): void {
       'put a database server on record; its login provisions tenants (CREATEDB, CREATEROLE, no superuser)',
     )
     .option('--no-provision', 'use the login for the checks only and forget it: nothing is provisioned there')
+    .option('--via <what>', 'direct, session-pooler or transaction-pooler (default: direct)')
     .option('--max-connections <n>', 'connections for tenants (default: 70 % of what the server gives)')
     .option('--headroom <n>', 'connections beside those, for admin, cancel and terminate (default: 3)')
     .option('--label <name=value>', 'may be repeated', collect)

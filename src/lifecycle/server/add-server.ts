@@ -3,7 +3,7 @@ import { type ParsedDsn, parseDsn } from '../../connection/dsn.ts'
 import { AlreadyExistsError, PreconditionFailedError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import { adminPasswordBinding } from '../../registry/route.ts'
-import { ServerId, type ServerRecord } from '../../registry/server-record.ts'
+import { ServerId, ServerRecord } from '../../registry/server-record.ts'
 import { readPin } from '../../router/identity.ts'
 import { Labels } from '../../tenant/tenant-record.ts'
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
@@ -20,6 +20,8 @@ export const AddServer = z.strictObject({
   dsn: z.string().min(1).max(4096),
   /** Keep that login to provision tenants with. Without it, the login is used for the checks and forgotten. */
   provision: z.boolean().default(true),
+  /** What stands at that address. Behind a pooler nothing is provisioned, and `maxConnections` must be given. */
+  via: ServerRecord.shape.via,
   /** Connections for tenants. Default: 70 % of what the server gives to ordinary roles. */
   maxConnections: z.int().positive().optional(),
   /** Connections beside those: admin, cancel, terminate. */
@@ -50,14 +52,15 @@ export async function addServer(
   const wanted = AddServer.parse(input)
   const dsn = parseDsn(wanted.dsn)
   await sameServer(parts, wanted.id, dsn)
-  await using session = await Session.readOnly(dsn)
+  if (wanted.via !== 'direct') refuseForPooler(wanted)
+  await using session = await Session.readOnly({ ...dsn, via: wanted.via })
   const capacity = await measureCapacity(session)
   if (wanted.provision) await checkAdmin(session, capacity, wanted.headroom)
   const warnings = wanted.provision ? await openToAll(session) : []
   const seen = {
     ...addressOfDsn(dsn, wanted.id, parts.sealer, parts.registry.id),
     admin: wanted.provision ? adminOf(parts, wanted.id, dsn) : null,
-    budget: budgetWithin(capacity, { maxConnections: wanted.maxConnections, headroom: wanted.headroom }),
+    budget: budgetOf(wanted, capacity),
   }
   const pin = await readPin(session.connection)
   const audit = auditEntry(actor, 'server.add', wanted.id, { provision: wanted.provision })
@@ -67,7 +70,7 @@ export async function addServer(
     const record: ServerRecord = {
       id: wanted.id,
       ...seen,
-      via: 'direct',
+      via: wanted.via,
       passwordProvider: null,
       labels: wanted.labels,
       cluster: clusterSeen(pin, before?.record.cluster),
@@ -80,6 +83,27 @@ export async function addServer(
     )
     return { server: viewServer(record, revision), capacity, created: before === undefined, warnings }
   })
+}
+
+type Wanted = z.output<typeof AddServer>
+
+function refuseForPooler({ provision, maxConnections }: Wanted): void {
+  if (provision) {
+    throw new PreconditionFailedError(
+      'Nothing is provisioned through a pooler: add its address with --no-provision, and that of Postgres itself beside it.',
+    )
+  }
+  if (maxConnections !== undefined) return
+  throw new PreconditionFailedError(
+    'How many clients a pooler takes, the server behind it does not say: give --max-connections.',
+  )
+}
+
+/** What the server has is no bound on the clients of a pooler before it. */
+function budgetOf({ via, maxConnections, headroom }: Wanted, capacity: Capacity): ServerRecord['budget'] {
+  if (via === 'direct' || maxConnections === undefined)
+    return budgetWithin(capacity, { maxConnections, headroom })
+  return { maxConnections, headroom }
 }
 
 async function sameServer(

@@ -10,6 +10,8 @@ import { type Isolation, Labels, TenantLimits, type TenantRecord } from '../../t
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
 import { type Capacity, measureCapacity } from '../server/capacity.ts'
 import { isSettled, settleServer } from '../server/cluster.ts'
+import { serverOfDsn } from '../server/server-of-dsn.ts'
+import { allServers } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { claimAliases, Hostname } from './claim-aliases.ts'
@@ -66,7 +68,8 @@ export async function registerTenant(
     if (await registry.find('tenant', id)) throw new AlreadyExistsError('tenant', id)
   }
   await refuseTaken()
-  await using session = await Session.readOnly(dsn)
+  const via = serverOfDsn(await allServers(registry), dsn)?.record.via ?? 'direct'
+  await using session = await Session.readOnly({ ...dsn, via })
   const login = {
     session,
     dsn,
@@ -116,7 +119,8 @@ async function keep(
     origin: 'registered',
     route: {
       server: server.id,
-      database: pin.databaseName,
+      // A pooler may call it otherwise than the server does.
+      database: dsn.database,
       role: dsn.user,
       password: dsn.password === undefined ? null : sealer.seal(dsn.password, binding),
       slot: null,

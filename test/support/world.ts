@@ -17,7 +17,7 @@ import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { type PostgresServer, sharedPostgres } from './postgres.ts'
 import { audit, putServer, putTenants, recordOf } from './world-records.ts'
 
-/** Databases that are made at the same time. */
+/** Databases that are made or dropped at the same time. */
 const AT_ONCE = 4
 
 export interface WorldOptions extends RouterOptions {
@@ -117,10 +117,10 @@ export class World implements AsyncDisposable {
     await this.router.close()
     await this.directory.close()
     await this.registry.close()
-    for (const { database, role } of this.places.values()) {
+    await inParallel([...this.places.values()], async ({ database, role }) => {
       await this.server.dropDatabase(database)
       await this.server.dropRole(role)
-    }
+    })
     await rm(this.#folder, { recursive: true, force: true })
   }
 }
@@ -144,7 +144,8 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
   const template = await makeTemplate(server)
   try {
     await putServer(registry, address, via, serverBudget)
-    for (const [tenant, place] of await makePlaces(server, tenants, template)) places.set(tenant, place)
+    const made = await inParallel(tenants, (tenant) => makePlace(server, tenant, template))
+    for (const [at, place] of made.entries()) places.set(tenants[at] ?? '', place)
     const [house] = places.values()
     const homes = [...places, ...lodgers.flatMap((lodger) => (house ? [[lodger, house] as const] : []))]
     const generation = await registry.nextGeneration()
@@ -179,15 +180,13 @@ async function makeTemplate(server: PostgresServer): Promise<string> {
   return name
 }
 
-/** A few at a time, in the order of the tenants. */
-async function makePlaces(server: PostgresServer, tenants: readonly string[], template: string) {
-  const places: (readonly [string, TenantPlace])[] = []
-  for (let at = 0; at < tenants.length; at += AT_ONCE) {
-    const some = tenants.slice(at, at + AT_ONCE)
-    const made = some.map(async (tenant) => [tenant, await makePlace(server, tenant, template)] as const)
-    places.push(...(await Promise.all(made)))
+/** A few at a time; the answers are in the order of the items. */
+export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = []
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    answers.push(...(await Promise.all(items.slice(at, at + AT_ONCE).map(work))))
   }
-  return places
+  return answers
 }
 
 async function makePlace(server: PostgresServer, tenant: string, template: string): Promise<TenantPlace> {

@@ -92,5 +92,15 @@ describe('the verbs', () => {
     expect(done).toMatchObject({ code: 0, out: expect.stringMatching(/^acme registered: .*Postgres 15$/) })
     expect(done.err).toMatch(new RegExp(`not isolated: role ${role} owns database`))
     expect((await terminal.run(register)).code).toBe(1)
+
+    const [server] = JSON.parse((await terminal.run(['server', 'list', '--json', ...common])).out)
+    const accept = () => terminal.run(['server', 'accept', server.id, ...common])
+    expect(await accept()).toMatchObject({ code: 0, out: expect.stringContaining('1 tenants, 0 changed') })
+    await ground.server.execute(`alter role ${role} nologin`)
+    expect(await accept()).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('1 not accepted'),
+      err: expect.stringContaining(`not accepted: acme: The server does not let role ${role} into`),
+    })
   })
 })

@@ -1,7 +1,9 @@
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/postgres-js'
+import { Kysely } from 'kysely'
+import { PostgresJSDialect } from 'kysely-postgres-js'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { PgBouncer } from '../support/pgbouncer.ts'
+import type { World } from '../support/world.ts'
 import { type PooledWorld, startPooledWorld } from './pooled-world.ts'
 
 const notes = pgTable('notes', {
@@ -19,7 +21,7 @@ describe('a tenant behind a transaction pooler', () => {
   })
   afterAll(() => ground[Symbol.asyncDispose]())
 
-  it('is served by the handles of postgres.js and Drizzle', async () => {
+  it('is served by the handles of postgres.js, Drizzle and Kysely', async () => {
     const sql = ground.router.sql('orms')
     const [row] =
       await sql`select count(*)::int as n, ${7}::int as seven, ${[1, 2]}::int[] as list from notes`
@@ -30,6 +32,15 @@ describe('a tenant behind a transaction pooler', () => {
       await tx.insert(notes).values({ id: 21, tenant: 'orms', body: 'new' })
     })
     expect(await db.$count(notes)).toBe(21)
+    const kysely = new Kysely<{ notes: { id: number; body: string } }>({
+      dialect: new PostgresJSDialect({ postgres: sql }),
+    })
+    await kysely.transaction().execute(async (tx) => {
+      await tx.updateTable('notes').set({ body: 'newer' }).where('id', '=', 21).execute()
+    })
+    expect(await kysely.selectFrom('notes').select('body').where('id', '=', 21).execute()).toEqual([
+      { body: 'newer' },
+    ])
   })
 
   it('reads a cursor in batches, copies in, and keeps its rows apart after an error', async () => {
@@ -158,7 +169,7 @@ describe('a transaction pooler', () => {
     const { role } = world.placeOf('acme')
     await world.server.execute(`alter role ${role} set client_connection_check_interval = '200ms'`)
     const held = router.withTenant('acme', (sql) => sql`select pg_sleep(30)`).catch((error: unknown) => error)
-    await vi.waitFor(async () => expect(await busyServers(pooler)).toBe(1))
+    await vi.waitFor(async () => expect(await sleepers(world, role)).toBe(1))
     pooler.pause()
     expect(await held).toMatchObject({ code: expect.stringMatching(/outcome_unknown|lease_expired/) })
     pooler.resume()
@@ -225,7 +236,8 @@ describe('a transaction pooler', () => {
   })
 })
 
-async function busyServers(pooler: PgBouncer): Promise<number> {
-  const servers = await pooler.console('show servers')
-  return servers.filter(({ state }) => state === 'active').length
+async function sleepers(world: World, role: string): Promise<number> {
+  const text = `select count(*)::int as n from pg_stat_activity where usename = $1 and state = 'active' and query like '%pg_sleep%'`
+  const [row] = await world.server.query<{ n: number }>(text, [role])
+  return row?.n ?? 0
 }

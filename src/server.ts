@@ -67,12 +67,14 @@ export async function startService(
   })
   const core = new Core(settings, access, sealers, log)
   try {
+    const stallMs = settings.streamStallTimeoutMs
     const operator = await Listener.open(operatorApp(core.operatorDeps()), {
+      stallMs,
       host: settings.opsHost,
       port: settings.opsPort,
     })
     try {
-      const tenant = await Listener.open(tenantApp(core.tenantDeps()), settings)
+      const tenant = await Listener.open(tenantApp(core.tenantDeps()), { ...settings, stallMs })
       log.info({ url: tenant.url, opsUrl: operator.url }, 'service started')
       core.readyWhenUsable()
       return new RunningService(core, tenant, operator)

@@ -3,11 +3,14 @@ import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Env, Hono } from 'hono'
+import { StallWatch } from './stall-watch.ts'
 
 export interface ListenOptions {
   readonly host: string
   /** 0: any free one. */
   readonly port: number
+  /** Milliseconds after which a client that takes nothing of its answer loses its connection. */
+  readonly stallMs: number
 }
 
 /** Milliseconds for a client to send the head of a request, and all of it. */
@@ -24,16 +27,18 @@ export class Listener {
   readonly #server: Server
   /** Open sockets, for those that never asked anything: Node does not count them as idle. */
   readonly #sockets: Set<Socket>
+  readonly #stalls: StallWatch
   #stopping: Promise<void> | undefined
 
-  private constructor(server: Server, sockets: Set<Socket>) {
+  private constructor(server: Server, sockets: Set<Socket>, stallMs: number) {
     this.#server = server
+    this.#stalls = new StallWatch(sockets, stallMs)
     this.#sockets = sockets
     this.url = urlOf(server.address())
   }
 
   /** @throws Node's error where the address cannot be had. */
-  static async open<E extends Env>(app: Hono<E>, { host, port }: ListenOptions): Promise<Listener> {
+  static async open<E extends Env>(app: Hono<E>, { host, port, stallMs }: ListenOptions): Promise<Listener> {
     const server = createAdaptorServer({
       fetch: app.fetch,
       serverOptions: {
@@ -50,7 +55,7 @@ export class Listener {
     })
     server.listen(port, host)
     await once(server, 'listening')
-    return new Listener(server, sockets)
+    return new Listener(server, sockets, stallMs)
   }
 
   /**
@@ -72,6 +77,7 @@ export class Listener {
     } finally {
       clearInterval(sweep)
       clearTimeout(deadline)
+      this.#stalls.stop()
     }
   }
 

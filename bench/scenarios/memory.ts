@@ -12,8 +12,10 @@ import { startService } from '../tenantry/service.ts'
 const KNOWN = 10_000
 const USED = 1_000
 const OPEN = 100
-/** Rounds of load, each followed by a look at what is held. */
+/** Rounds of load once all were used, each followed by a look at what is held. */
 const ROUNDS = 8
+/** Until every tenant was asked. */
+const MAX_ROUNDS = 40
 const MB = 1_048_576
 
 /** Twenty databases are enough: what is held for a tenant does not depend on whose its database is. */
@@ -84,17 +86,28 @@ function evenly(tenants: readonly BenchTenant[]): LoadShape {
 
 async function rounds(stage: Stage, registry: OurRegistry, used: readonly BenchTenant[]): Promise<Figures> {
   await using running = await startProbed(stage, registry, OPEN)
-  const looks: Held[] = []
   const reports: LoadReport[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    reports.push(await drive(stage, running, running, [evenly(used)], round))
-    looks.push(await heldBy(running.child))
+  let asked = 0
+  const round = async () => {
+    const from = asked % used.length
+    const report = await drive(
+      stage,
+      running,
+      running,
+      [evenly([...used.slice(from), ...used.slice(0, from)])],
+      1,
+    )
+    reports.push(report)
+    asked += report.groups[0]?.answers ?? 0
+    return heldBy(running.child)
   }
-  const asked = used.filter((_, index) => reports.some(({ groups }) => (groups[0]?.asked[index] ?? 0) > 0))
-  if (asked.length < used.length)
-    throw new Error(`only ${asked.length} tenants were asked; run it for longer`)
-  // The first look is at a process that still compiles.
-  const [first, last] = [looks.slice(1, 4), looks.slice(-3)].map((some) => median(some.map(({ rss }) => rss)))
+  for (let before = 0; asked < used.length; before++) {
+    if (before === MAX_ROUNDS) throw new Error(`only ${asked} of ${used.length} tenants were asked`)
+    await round()
+  }
+  const looks: Held[] = []
+  for (let number = 0; number < ROUNDS; number++) looks.push(await round())
+  const [first, last] = [looks.slice(0, 3), looks.slice(-3)].map((some) => median(some.map(({ rss }) => rss)))
   const heap = median(looks.slice(-3).map(({ heapUsed }) => heapUsed))
   return {
     rssMb: (last ?? 0) / MB,
@@ -126,7 +139,7 @@ type Probed = Awaited<ReturnType<typeof startProbed>>
 /** Asks until each tenant has a connection. */
 async function openAll(stage: Stage, running: Probed, tenants: readonly BenchTenant[]) {
   const groups: GroupReport[] = []
-  for (let attempt = 0; attempt < 20; attempt++) {
+  for (let attempt = 0; attempt < MAX_ROUNDS; attempt++) {
     const report = await drive(stage, running, running, [evenly(tenants)], attempt)
     groups.push(...report.groups)
     const connections = report.maxConnections

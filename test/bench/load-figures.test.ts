@@ -16,11 +16,9 @@ const report: LoadReport = {
       p50: 1,
       p99: 2,
       max: 3,
-      ...{
-        errors: { timeout: 1 },
-        wrong: 0,
-        asked: [5, 1, 3, 1],
-      },
+      errors: { timeout: 1 },
+      wrong: 0,
+      asked: [5, 1, 3, 1],
     },
   ],
 }

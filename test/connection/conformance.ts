@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import type { Connect } from '../../src/router/route-opener.ts'
+import { describeDeaths } from './conformance-deaths.ts'
 import { describeEndings } from './conformance-endings.ts'
 import { describePlans } from './conformance-plans.ts'
 import { describeStatements } from './conformance-statements.ts'
@@ -17,5 +18,6 @@ export function describeConnection(driver: string, connect: Connect): void {
     describeTypes(port)
     describePlans(port)
     describeEndings(port)
+    describeDeaths(port)
   })
 }

@@ -65,6 +65,26 @@ describe('arrays', () => {
   })
 })
 
+describe('arrays of types that the database made itself', () => {
+  it('are arrays too, by what their elements come down to, and as a tenant and the service see them', async () => {
+    await http.world.execute(
+      'acme',
+      `create type mood as enum ('sad', 'ok, "fine"');
+       create domain age as int; create domain exact as jsonb; create domain moods as mood[];`,
+    )
+    const sql = `select array['sad', 'ok, "fine"', null]::mood[] as a, array[1, 2]::age[] as b,
+      array['1.00000000000000000000001']::exact[] as c, array['{sad}']::moods[] as d, 'sad'::mood as e`
+    for (const asked of [
+      await http.ask('/v1/query', { key, body: { sql } }),
+      await http.ask('/v1/query', { key: serviceKey, headers: { 'x-tenant-id': 'acme' }, body: { sql } }),
+    ]) {
+      expect(asked.text).toContain(
+        '"rows":[{"a":["sad","ok, \\"fine\\"",null],"b":[1,2],"c":[1.00000000000000000000001],"d":[["sad"]],"e":"sad"}]',
+      )
+    }
+  })
+})
+
 describe('parameters', () => {
   it.each([
     ['$1::text', 'plain', '"plain"'],

@@ -17,11 +17,11 @@ export interface CrossingTerms extends Disturbances {
 }
 
 const WEIGHTED: readonly (readonly [number, string, Work])[] = [
-  [42, 'query', reading.query],
+  [45, 'query', reading.query],
   [8, 'handle', reading.handle],
   [6, 'inspect', reading.inspect],
-  [2, 'inspectForeign', reading.inspectForeign],
-  [4, 'foreign', reading.foreign],
+  [1, 'inspectForeign', reading.inspectForeign],
+  [2, 'foreign', reading.foreign],
   [5, 'failure', reading.failure],
   [3, 'raise', reading.raise],
   [3, 'cursor', reading.cursor],

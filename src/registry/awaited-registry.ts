@@ -5,23 +5,27 @@ import { Wakeup } from './wakeup.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 1_000
+const MAX_TRIES_AT_ONCE = 5
 
 /**
  * A registry that may not answer yet: it is tried again with growing pauses until it opens or `close()`. Until then
  * every call throws `RegistryUnavailableError`, and `changes` waits.
  */
 export class AwaitedRegistry implements Registry {
-  readonly #open: () => Promise<Registry>
+  readonly #open: (signal: AbortSignal) => Promise<Registry>
   readonly #onFault: (fault: unknown) => void
   readonly #closed = new AbortController()
   readonly #opening: Promise<void>
+  /** Ends those that are not needed any more. */
+  readonly #stopTrying = new AbortController()
+  readonly #tries = new Set<Promise<void>>()
   #registry: Registry | undefined
   #expectedId: string | undefined
   #reported: string | undefined
   #closing: Promise<void> | undefined
 
   private constructor(
-    open: () => Promise<Registry>,
+    open: (signal: AbortSignal) => Promise<Registry>,
     onFault: (fault: unknown) => void,
     first: Registry | undefined,
   ) {
@@ -37,11 +41,11 @@ export class AwaitedRegistry implements Registry {
    * @throws whatever else `open` throws at the first try: what is wrong then does not get right by waiting.
    */
   static async start(
-    open: () => Promise<Registry>,
+    open: (signal: AbortSignal) => Promise<Registry>,
     onFault: (fault: unknown) => void,
   ): Promise<AwaitedRegistry> {
     try {
-      return new AwaitedRegistry(open, onFault, await open())
+      return new AwaitedRegistry(open, onFault, await open(new AbortController().signal))
     } catch (error) {
       if (!(error instanceof RegistryUnavailableError)) throw error
       const awaited = new AwaitedRegistry(open, onFault, undefined)
@@ -116,7 +120,9 @@ export class AwaitedRegistry implements Registry {
 
   async #end(): Promise<void> {
     this.#closed.abort()
+    this.#stopTrying.abort()
     await this.#opening
+    await Promise.all(this.#tries)
     await this.#registry?.close()
   }
 
@@ -125,25 +131,35 @@ export class AwaitedRegistry implements Registry {
     for (let tries = 0; !signal.aborted && this.#registry === undefined; tries++) {
       const pause = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS)
       await new Wakeup().wait(pause * (0.5 + Math.random() / 2), signal)
-      if (!signal.aborted) await this.#try()
+      if (signal.aborted || this.#registry !== undefined) break
+      // One that hangs, as into a black hole, does not keep the next from finding the registry back.
+      if (this.#tries.size >= MAX_TRIES_AT_ONCE) await Promise.race(this.#tries)
+      const attempt: Promise<void> = this.#try().finally(() => this.#tries.delete(attempt))
+      this.#tries.add(attempt)
+      const patience = new AbortController()
+      await Promise.race([attempt, new Wakeup().wait(LONGEST_PAUSE_MS, patience.signal)])
+      patience.abort()
     }
   }
 
   async #try(): Promise<void> {
     try {
-      const registry = await this.#open()
-      if (this.#expectedId === undefined || registry.id === this.#expectedId) {
+      const registry = await this.#open(this.#stopTrying.signal)
+      const isExpected = this.#expectedId === undefined || registry.id === this.#expectedId
+      if (isExpected && this.#registry === undefined) {
         this.#registry = registry
+        this.#stopTrying.abort()
         return
       }
       await registry.close()
+      if (isExpected) return // another try was quicker
       this.#report(
         new RegistryUnavailableError(
           `another registry answers: expected ${this.#expectedId}, as in the snapshot, found ${registry.id}`,
         ),
       )
     } catch (fault) {
-      this.#report(fault)
+      if (!this.#stopTrying.signal.aborted) this.#report(fault)
     }
   }
 

@@ -6,6 +6,8 @@ import type { Registry } from './registry.ts'
 export interface OpenRegistryOptions {
   /** Hears of what goes wrong in the background: a faulty file, a watch that was cut. */
   readonly onFault?: (fault: Error) => void
+  /** Ends the opening, not what was opened. */
+  readonly signal?: AbortSignal
 }
 
 /**

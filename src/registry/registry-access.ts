@@ -54,7 +54,7 @@ export class RegistryAccess implements AsyncDisposable {
     // Before the registry is tried: from then on nothing is awaited until it is known which one to expect.
     const snapshot = await readSnapshot(file, options)
     const { url, onFault } = options
-    const registry = await AwaitedRegistry.start(() => openRegistry(url, { onFault }), onFault)
+    const registry = await AwaitedRegistry.start((signal) => openRegistry(url, { onFault, signal }), onFault)
     if (snapshot === undefined) return new RegistryAccess(registry, undefined, file, options)
     if (!registry.isOpen || registry.id === snapshot.registry) {
       registry.expect(snapshot.registry)

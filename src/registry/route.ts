@@ -7,7 +7,8 @@ import type { Endpoint, ServerRecord } from './server-record.ts'
 
 /**
  * Where and as whom a tenant's connections are opened: the primary endpoint of its server.
- * @throws {UnsupportedError} where the server needs a password provider.
+ * @param provided the password, where the server has a provider for that.
+ * @throws {UnsupportedError} where it has one and nothing was provided, as to the verbs of lifecycle.
  * @throws {SealingFailedError}
  */
 export function targetOf(
@@ -15,11 +16,12 @@ export function targetOf(
   server: ServerRecord,
   sealer: Sealer,
   registryId: string,
+  provided?: Secret,
 ): ConnectionTarget {
-  if (server.passwordProvider !== null) {
+  if (server.passwordProvider !== null && provided === undefined) {
     throw new UnsupportedError(
-      `password provider ${server.passwordProvider} of server ${server.id}`,
-      'store a password with the tenant',
+      `logging in to server ${server.id} without its password provider ${server.passwordProvider}`,
+      'only a router made with passwordProviders has one',
     )
   }
   const { password } = tenant.route
@@ -28,7 +30,8 @@ export function targetOf(
     database: tenant.route.database,
     user: tenant.route.role,
     password:
-      password === null ? undefined : sealer.open(password, tenantPasswordBinding(registryId, tenant)),
+      provided ??
+      (password === null ? undefined : sealer.open(password, tenantPasswordBinding(registryId, tenant))),
     tls: tlsOf(server, sealer, registryId),
     via: server.via,
   }

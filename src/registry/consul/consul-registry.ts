@@ -32,6 +32,8 @@ export interface ConsulRegistryOptions {
   readonly timeoutMs?: number
   /** Hears of a watch that failed, each time it starts again. */
   readonly onFault?: (fault: Error) => void
+  /** Ends the opening, not what was opened. */
+  readonly signal?: AbortSignal
 }
 
 const SCHEMA_VERSION = 1
@@ -63,7 +65,7 @@ export class ConsulRegistry implements Registry {
     id: string,
     client: ConsulClient,
     keys: ConsulKeys,
-    options: Required<ConsulRegistryOptions>,
+    options: Required<Omit<ConsulRegistryOptions, 'signal'>>,
   ) {
     this.id = id
     this.#client = client
@@ -79,7 +81,7 @@ export class ConsulRegistry implements Registry {
     const client = new ConsulClient(address, resolved.timeoutMs)
     const keys = new ConsulKeys(address.prefix)
     try {
-      return new ConsulRegistry(await prepare(client, keys), client, keys, resolved)
+      return new ConsulRegistry(await prepare(client, keys, options.signal), client, keys, resolved)
     } catch (error) {
       client.close()
       throw error
@@ -233,8 +235,8 @@ export class ConsulRegistry implements Registry {
 }
 
 /** Makes the registry where there is none. @returns its id. */
-async function prepare(client: ConsulClient, keys: ConsulKeys): Promise<string> {
-  const item = await client.get(keys.meta)
+async function prepare(client: ConsulClient, keys: ConsulKeys, signal?: AbortSignal): Promise<string> {
+  const item = await client.get(keys.meta, signal)
   if (item === undefined) {
     const meta = { id: randomUUID(), schema: SCHEMA_VERSION, readableFrom: SCHEMA_VERSION }
     await client.commit([

@@ -37,6 +37,8 @@ export interface PostgresRegistryOptions {
   readonly timeoutMs?: number
   /** Hears of a change feed that was cut, each time it starts again. */
   readonly onFault?: (fault: Error) => void
+  /** Ends the opening, not what was opened. Default: never. */
+  readonly signal?: AbortSignal
 }
 
 /** Connections for calls; each follower has one more. */
@@ -73,13 +75,21 @@ export class PostgresRegistry implements Registry {
    * @throws {InvalidDsnError} {RegistryTooNewError} {RegistryUnavailableError}
    */
   static async open(dsn: Secret, options: PostgresRegistryOptions = {}): Promise<PostgresRegistry> {
-    const resolved = { maxChanges: 10_000, pollMs: 1_000, timeoutMs: 5_000, onFault: () => {}, ...options }
+    const { signal = new AbortController().signal } = options
+    const resolved = {
+      maxChanges: 10_000,
+      pollMs: 1_000,
+      timeoutMs: 5_000,
+      onFault: () => {},
+      ...options,
+      signal,
+    }
     const target = targetOf(dsn, resolved.timeoutMs)
-    await prepareSchema(target, resolved.timeoutMs)
+    await prepareSchema(target, resolved.timeoutMs, signal)
     const pool = new ManagementPool(target, POOL_SIZE, resolved.timeoutMs)
     try {
       const text = 'select id::text from tenantry_registry.registry'
-      const { rows } = await available(pool.run({ text }, { isRepeatable: true }))
+      const { rows } = await available(pool.run({ text }, { isRepeatable: true, signal }))
       const [row] = rows as { id: string }[] // the column of the statement above
       return new PostgresRegistry(row?.id ?? '', target, pool, resolved)
     } catch (error) {
@@ -212,9 +222,14 @@ function targetOf(dsn: Secret, timeoutMs: number): ConnectionTarget {
   }
 }
 
-async function prepareSchema(target: ConnectionTarget, timeoutMs: number): Promise<void> {
+async function prepareSchema(
+  target: ConnectionTarget,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const settings = { ...target.settings, statement_timeout: String(MIGRATE_TIMEOUT_MS) }
-  const connection = await available(openConnection({ ...target, settings }, { connectTimeoutMs: timeoutMs }))
+  const opening = openConnection({ ...target, settings }, { connectTimeoutMs: timeoutMs, signal })
+  const connection = await available(opening)
   const late = () => new RegistryUnavailableError(`the schema was not ready in ${MIGRATE_TIMEOUT_MS} ms`)
   try {
     await available(within(migrate(connection), MIGRATE_TIMEOUT_MS, late))

@@ -1,5 +1,6 @@
 import { createHmac, type Hmac, timingSafeEqual } from 'node:crypto'
-import { stat } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { SnapshotRefusedError } from '../../errors.ts'
@@ -17,10 +18,11 @@ import {
 } from './snapshot.ts'
 
 const PURPOSE = 'snapshot|v1'
-const MAX_BYTES = 64 * 1024 * 1024
+const MAX_BYTES = 32 * 1024 * 1024
 /** Entries between two looks at what else this process has to do. */
 const AT_ONCE = 200
 
+const TRAILER_BYTES = 100
 const Trailer = z.object({ hmacSha256: z.base64url() })
 
 /**
@@ -31,9 +33,11 @@ export class SnapshotFile {
   readonly #path: string
   readonly #keys: MasterKeys
   readonly #source: string
+  readonly #maxBytes: number
 
   /** @param source URL of the registry that the snapshot is of. */
-  constructor(path: string, keys: MasterKeys, source: string | Secret) {
+  constructor(path: string, keys: MasterKeys, source: string | Secret, maxBytes = MAX_BYTES) {
+    this.#maxBytes = maxBytes
     this.#path = path
     this.#keys = keys
     this.#source = withoutCredentials(source instanceof Secret ? source.reveal() : source)
@@ -53,8 +57,8 @@ export class SnapshotFile {
     if (header.source !== this.#source) throw this.#refused(`it is of the registry at ${header.source}`)
     const entries: SnapshotEntry[] = []
     for (const line of text.slice(first.length + 1, signedTo - 1).split('\n')) {
-      if (line === '') continue
-      entries.push(this.#entryOf(line))
+      const entry = entryOf(line)
+      if (entry !== undefined) entries.push(entry)
       if (entries.length % AT_ONCE === 0) await turn()
     }
     return { registry: header.registry, writtenAt: header.writtenAt, entries }
@@ -67,16 +71,17 @@ export class SnapshotFile {
     const header: SnapshotHeader = { tenantrySnapshot: SNAPSHOT_VERSION, kid, registry, source, writtenAt }
     const lines = [`${JSON.stringify(header)}\n`]
     const hmac = createHmac('sha256', key).update(lines[0] ?? '')
-    let bytes = 0
+    let bytes = (lines[0]?.length ?? 0) + TRAILER_BYTES
     for (const entry of entries) {
       const line = `${formatEntry(entry)}\n`
       bytes += Buffer.byteLength(line)
-      if (bytes > MAX_BYTES / 2) break
+      if (bytes > this.#maxBytes) break
       lines.push(line)
       hmac.update(line)
       if (lines.length % AT_ONCE === 0) await turn()
     }
     lines.push(trailerOf(hmac))
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
     // Processes that share the file take turns.
     await withFileLock(this.#path, async (refuseLost) => {
       await replaceFile(this.#path, lines.join(''), async () => refuseLost())
@@ -86,7 +91,8 @@ export class SnapshotFile {
   async #text(): Promise<string | undefined> {
     try {
       const { size } = await stat(this.#path)
-      if (size > MAX_BYTES) throw this.#refused(`it has ${size} bytes, at most ${MAX_BYTES} are read`)
+      if (size > this.#maxBytes)
+        throw this.#refused(`it has ${size} bytes, at most ${this.#maxBytes} are read`)
       return (await readWholeFile(this.#path)).text
     } catch (error) {
       if (error instanceof SnapshotRefusedError) throw error
@@ -125,17 +131,17 @@ export class SnapshotFile {
     }
   }
 
-  /** What is signed is ours, but may be of a version that knew other fields. */
-  #entryOf(line: string): SnapshotEntry {
-    try {
-      return parseEntry(line)
-    } catch {
-      throw this.#refused('it holds a record that this version cannot read')
-    }
-  }
-
   #refused(why: string): SnapshotRefusedError {
     return new SnapshotRefusedError(`the snapshot ${this.#path} is not used: ${why}`)
+  }
+}
+
+/** Undefined for what another version wrote and this one cannot read: the others are of use all the same. */
+function entryOf(line: string): SnapshotEntry | undefined {
+  try {
+    return parseEntry(line)
+  } catch {
+    return undefined
   }
 }
 

@@ -1,3 +1,4 @@
+import { RegistryUnavailableError } from '../../errors.ts'
 import type { Directory } from '../directory.ts'
 import type { Registry } from '../registry.ts'
 import type { SnapshotFile } from './snapshot-file.ts'
@@ -54,8 +55,8 @@ export class SnapshotKeeper {
       const entries = this.#directory.held(writtenAt)
       await this.#file.write({ registry: this.#registry.id, writtenAt, entries })
       this.#writtenVersion = version
-    } catch (fault) {
-      this.#onFault(fault)
+    } catch (cause) {
+      this.#onFault(new RegistryUnavailableError('the snapshot cannot be written', { cause }))
     }
   }
 }

@@ -23,6 +23,6 @@ export interface OpenAttempt {
 export interface OpenVerdict {
   /** Milliseconds after which it is worth trying again while they wait; undefined: they are refused. */
   readonly retryInMs: number | undefined
-  /** The server has no place: an idle connection to it that we can spare would make one. */
+  /** The server has no place beside the connections to it that we have. */
   readonly isServerFull: boolean
 }

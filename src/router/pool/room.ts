@@ -1,3 +1,4 @@
+import { FoundLimits } from '../breaker/found-limits.ts'
 import type { ResolvedRouterOptions } from '../options.ts'
 import type { Budget, Permit, Scope } from './budget.ts'
 import type { Slot } from './slot.ts'
@@ -11,6 +12,7 @@ export class Room {
   readonly #options: ResolvedRouterOptions
   readonly #budget: Budget
   readonly #pools: ReadonlySet<TenantPool>
+  readonly #found = new FoundLimits()
 
   constructor(options: ResolvedRouterOptions, budget: Budget, pools: ReadonlySet<TenantPool>) {
     this.#options = options
@@ -24,7 +26,14 @@ export class Room {
   }
 
   serverLimit(pool: TenantPool): number {
-    return pool.server.budget.maxConnections
+    return Math.min(pool.server.budget.maxConnections, this.#found.of(pool.server.id))
+  }
+
+  /** The pool's server has refused a connection for lack of room. */
+  noteServerFull(pool: TenantPool): void {
+    let served = 0
+    for (const { state } of this.slotsIn('server', pool)) if (state !== 'opening') served++
+    this.#found.note(pool.server.id, served)
   }
 
   /** What keeps the pool from opening a connection now. */

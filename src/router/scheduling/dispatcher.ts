@@ -60,12 +60,6 @@ export class Dispatcher {
     waiter.resolve(this.#parts.lending.begin(slot, waiter.request))
   }
 
-  /** Others have the places that our budget counts on: we give back what we can spare. */
-  makeRoomOnServer(pool: TenantPool, trust: Trust): void {
-    const waiter = this.#parts.lending.firstServable(pool, trust)
-    if (waiter) this.#parts.reclaimer.makeRoom('server', pool, waiter, pool.hasOpen(trust))
-  }
-
   /** For good. */
   stop(): void {
     this.#isStopped = true

@@ -272,7 +272,7 @@ export class Scheduler {
   #openFailed(slot: Slot, error: Error, { retryInMs, isServerFull }: OpenVerdict): void {
     const { pool } = slot
     this.#retirement.openFailed(slot)
-    if (isServerFull) this.#dispatcher.makeRoomOnServer(pool, slot.trust)
+    if (isServerFull) this.#room.noteServerFull(pool)
     else pool.noteFailure(retryInMs)
     if (retryInMs === undefined && !pool.hasOpen(slot.trust)) this.#line.refuse(pool, error, slot.trust)
     this.#pools.forgetIfEmpty(pool)

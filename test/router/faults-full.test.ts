@@ -1,0 +1,77 @@
+import { describe, expect, it, vi } from 'vitest'
+import { startPostgres } from '../support/postgres.ts'
+import { startWorld, type World } from '../support/world.ts'
+import { codesOf, fill, forMs, hammer, outcome, ownRows } from './fault-ground.ts'
+
+const soon = { timeout: 3_000, interval: 20 }
+const MS = 1_200
+
+/** Attempts to open that fail, from now on. */
+function failures(world: World): { texts: string[] } {
+  const seen: { texts: string[] } = { texts: [] }
+  world.router.on('openFailed', ({ error }) => seen.texts.push(error.message))
+  return seen
+}
+
+describe('a connection limit of the tenant that is lower than its record says', () => {
+  it('makes its callers take turns on the connections it has, and holds up no other', async () => {
+    await using world = await startWorld(['role', 'database', 'sound'], { growAfterMs: 1 })
+    await world.server.query(`alter role ${world.placeOf('role').role} connection limit 1`)
+    const { database } = world.placeOf('database')
+    await world.server.query(`alter database ${database} connection limit 1`)
+    const failed = failures(world)
+    const work = async (tenant: string) => {
+      using lease = await world.lease(tenant)
+      await lease.run({ text: 'select pg_sleep(0.02)' })
+    }
+    const workers = ['role', 'role', 'role', 'role', 'database', 'database', 'database', 'database', 'sound']
+    const outcomes = await hammer(workers.length, (n) => work(workers[n] ?? ''), forMs(MS))
+    expect(codesOf(outcomes)).toEqual(['ok'])
+    for (const what of ['role', 'database']) {
+      const texts = failed.texts.filter((text) => text.includes(`too many connections for ${what}`))
+      expect(texts.length).toBeGreaterThan(0)
+      // 50, 100, 200, 400, … ms
+      expect(texts.length).toBeLessThanOrEqual(6)
+      expect(await world.sessionsOf(what)).toBe(1)
+    }
+  })
+
+  it('keeps a caller waiting for its turn, to its deadline; then it is served, when there is room', async () => {
+    await using world = await startWorld(['acme'])
+    const { role } = world.placeOf('acme')
+    await world.server.query(`alter role ${role} connection limit 0`)
+    const { code, tookMs } = await outcome(world.lease('acme', { acquireTimeoutMs: 300 }))
+    expect(code).toBe('acquire_timeout')
+    expect(tookMs).toBeLessThan(1_300)
+    const waiting = ownRows(world, 'acme')
+    await world.server.query(`alter role ${role} connection limit -1`)
+    await waiting
+  })
+})
+
+describe('a server whose places others have taken', () => {
+  it('is asked ever more rarely; we give up idle connections, and what we have goes on serving', async () => {
+    await using server = await startPostgres({
+      settings: { max_connections: '12', superuser_reserved_connections: '3' },
+    })
+    const tenants = ['acme', 'globex', 'initech', 'umbrella']
+    await using world = await startWorld(tenants, { server })
+    using held = await world.lease('acme')
+    await ownRows(world, 'globex')
+    await ownRows(world, 'initech')
+    // The rest of the places that ordinary roles have.
+    const { role, password, database } = world.placeOf('umbrella')
+    const strangers = await fill(server.dsn(database, role, password))
+    const failed = failures(world)
+    // There is a place: one of ours that was idle.
+    await vi.waitFor(() => ownRows(world, 'umbrella'), soon)
+    const outcomes = await hammer(6, (n) => ownRows(world, tenants[n % 4] ?? 'acme'), forMs(MS))
+    expect(codesOf(outcomes).filter((code) => code !== 'ok' && code !== 'acquire_timeout')).toEqual([])
+    await held.run({ text: 'select 1' })
+    expect(world.router.stats().connections.out).toBeLessThanOrEqual(3)
+    expect(failed.texts.length).toBeLessThanOrEqual(8)
+    for (const message of failed.texts) expect(message).toContain('53300')
+    await strangers.leave()
+    for (const tenant of tenants) await vi.waitFor(() => ownRows(world, tenant), soon)
+  })
+})

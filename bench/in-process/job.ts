@@ -8,8 +8,13 @@ export const InProcessJob = z.strictObject({
   maxConnections: z.int(),
   maxConnectionsPerTenant: z.int(),
   workload: z.discriminatedUnion('kind', [
-    /** A closed loop over all tenants alike. */
-    z.strictObject({ kind: z.literal('rows'), rows: z.int(), workers: z.int() }),
+    /** A closed loop: each worker over all tenants alike, or each with a tenant of its own. */
+    z.strictObject({
+      kind: z.literal('rows'),
+      rows: z.int(),
+      workers: z.int(),
+      pick: z.enum(['any', 'own']),
+    }),
     z.strictObject({ kind: z.literal('sleep'), ms: z.number(), workers: z.int() }),
     /** One after the other, each to a tenant of which nothing is open. */
     z.strictObject({ kind: z.literal('cold'), repeats: z.int(), rows: z.int() }),

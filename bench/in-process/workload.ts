@@ -43,11 +43,13 @@ export class Workload {
     const tally = newTally()
     if (workload.kind === 'cold') return tally
     const deadline = performance.now() + seconds * 1000
-    const work = async () => {
-      while (performance.now() < deadline) await this.#ask(this.#picker.next(), tally)
+    const isOwn = workload.kind === 'rows' && workload.pick === 'own'
+    const work = async (worker: number) => {
+      const next = isOwn ? () => worker % this.#job.tenants.length : () => this.#picker.next()
+      while (performance.now() < deadline) await this.#ask(next(), tally)
     }
     const sampler = setInterval(() => this.#count(tally), 50)
-    await Promise.all(Array.from({ length: workload.workers }, work))
+    await Promise.all(Array.from({ length: workload.workers }, (_, worker) => work(worker)))
     clearInterval(sampler)
     this.#count(tally)
     return tally

@@ -8,6 +8,9 @@ import { CpuProfile, summaryOf } from './self-times.ts'
 
 const PROFILES = fileURLToPath(new URL('../profiles/', import.meta.url))
 
+/** Of a process, when the load has ended: counting what it did, and closing. */
+const END_SECONDS = 1
+
 export interface ProfilePlan {
   readonly seconds: number
   readonly warmupSeconds: number
@@ -15,8 +18,7 @@ export interface ProfilePlan {
 }
 
 /**
- * Runs our side once with a CPU profile and keeps what functions cost by themselves in `bench/profiles/`. The
- * profile is of the whole process: start and warm-up are in it, so longer runs tell more.
+ * Runs our side once with a CPU profile and keeps what functions cost by themselves in `bench/profiles/`.
  */
 export async function profile(scenario: Scenario, ground: Ground, plan: ProfilePlan): Promise<string> {
   const profiles = join(plan.folder, `${scenario.name}-profiles`)
@@ -31,7 +33,7 @@ export async function profile(scenario: Scenario, ground: Ground, plan: ProfileP
   )
   // Children of the process have profiles of their own: the largest is the one that did the work.
   const [largest = ''] = texts.toSorted((a, b) => b.length - a.length)
-  const summary = summaryOf(CpuProfile.parse(JSON.parse(largest)))
+  const summary = summaryOf(CpuProfile.parse(JSON.parse(largest)), plan.seconds + END_SECONDS)
   await mkdir(PROFILES, { recursive: true })
   await writeFile(join(PROFILES, `${scenario.name}.txt`), `${scenario.title}\n\n${summary}\n`)
   return `${scenario.title}\n${summary}`

@@ -18,6 +18,8 @@ export type CpuProfile = z.output<typeof CpuProfile>
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const SHOWN = 45
+/** Parts of the whole below this are not worth a line. */
+const LEAST_PART = 0.003
 
 interface SelfTime {
   readonly name: string
@@ -25,9 +27,12 @@ interface SelfTime {
   us: number
 }
 
-/** Functions by what they cost themselves, and the same by package, in parts of the time that was not idle. */
-export function summaryOf(profile: CpuProfile): string {
-  const functions = selfTimes(profile).filter(({ name }) => name !== '(idle)')
+/**
+ * Functions by what they cost themselves, and the same by package, in parts of the time that was not idle.
+ * @param lastSeconds of the process's life that count: before them it started and warmed up.
+ */
+export function summaryOf(profile: CpuProfile, lastSeconds: number): string {
+  const functions = selfTimes(profile, lastSeconds).filter(({ name }) => name !== '(idle)')
   const total = functions.reduce((sum, { us }) => sum + us, 0)
   const share = (us: number) => `${((us / total) * 100).toFixed(1).padStart(5)} %`
   const parts = new Map<string, number>()
@@ -35,16 +40,19 @@ export function summaryOf(profile: CpuProfile): string {
     const part = partOf(name, place)
     parts.set(part, (parts.get(part) ?? 0) + us)
   }
-  const byPart = [...parts].toSorted(([, a], [, b]) => b - a).map(([part, us]) => `${share(us)}  ${part}`)
+  const byPart = [...parts]
+    .filter(([, us]) => us >= total * LEAST_PART)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([part, us]) => `${share(us)}  ${part}`)
   const byFunction = functions
     .toSorted((a, b) => b.us - a.us)
     .slice(0, SHOWN)
     .map(({ name, place, us }) => `${share(us)}  ${name.padEnd(32)} ${place}`)
-  const head = `${(total / 1e6).toFixed(2)} s not idle, start and warm-up included`
+  const head = `${(total / 1e6).toFixed(2)} s not idle of the last ${lastSeconds} s`
   return [head, '', ...byPart, '', ...byFunction].join('\n')
 }
 
-function selfTimes({ nodes, samples, timeDeltas }: CpuProfile): SelfTime[] {
+function selfTimes({ nodes, samples, timeDeltas }: CpuProfile, lastSeconds: number): SelfTime[] {
   const byNode = new Map<number, SelfTime>()
   const byPlace = new Map<string, SelfTime>()
   for (const { id, callFrame } of nodes) {
@@ -54,9 +62,12 @@ function selfTimes({ nodes, samples, timeDeltas }: CpuProfile): SelfTime[] {
     byPlace.set(`${name} ${place}`, entry)
     byNode.set(id, entry)
   }
+  let toEnd = timeDeltas.reduce((sum, us) => sum + us, 0)
   for (const [index, id] of samples.entries()) {
+    const us = timeDeltas[index] ?? 0
+    toEnd -= us
     const entry = byNode.get(id)
-    if (entry) entry.us += timeDeltas[index] ?? 0
+    if (entry && toEnd < lastSeconds * 1e6) entry.us += us
   }
   return [...byPlace.values()]
 }
@@ -64,7 +75,8 @@ function selfTimes({ nodes, samples, timeDeltas }: CpuProfile): SelfTime[] {
 function placeOf(url: string, line: number): string {
   if (url === '') return ''
   const path = url.startsWith('file://') ? relative(ROOT, fileURLToPath(url)) : url
-  return `${path}:${line}`
+  const installed = path.indexOf('node_modules/')
+  return `${installed < 0 ? path : path.slice(installed)}:${line}`
 }
 
 /** The package, the folder of ours, or the kind of what V8 does itself. */

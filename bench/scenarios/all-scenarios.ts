@@ -4,7 +4,7 @@ import { cold } from './cold.ts'
 import { coldChurn } from './cold-churn.ts'
 import { hot } from './hot.ts'
 import { hotTenantKeys } from './hot-tenant-keys.ts'
-import { libraryLease, librarySql } from './library.ts'
+import { LIBRARY } from './library.ts'
 import { lowIterations } from './low-iterations.ts'
 import { idleConnectionPlain, idleConnectionTls, memory } from './memory.ts'
 import { noisyNeighbour } from './noisy-neighbour.ts'
@@ -21,8 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
   lowIterations,
   hot,
   hotTenantKeys,
-  librarySql,
-  libraryLease,
+  ...LIBRARY,
   oneTenant,
   cold,
   noisyNeighbour,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Connection } from '../connection/connection.ts'
 import type { Sql, TransactionSql } from '../connection/sql.ts'
 import {
@@ -89,6 +90,8 @@ export class TenantRouter implements AsyncDisposable {
       const code = error instanceof TenantryError ? error.code : 'internal'
       const scope = error instanceof AcquireTimeoutError ? error.scope : undefined
       this.#events.emit('refused', { tenant, code, scope })
+      // What is refused at once is often asked for again at once: nothing else would have its turn.
+      await nextTurn()
       throw error
     }
   }

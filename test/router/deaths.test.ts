@@ -8,6 +8,7 @@ import { openPgConnection } from '../support/pg-login.ts'
 import { startWorld, type World } from '../support/world.ts'
 
 const KILLS = 100
+const OPERATIONS_A_KILL = 4
 const WORKERS = 12
 const TENANTS = ['acme', 'globex', 'initech', 'umbrella']
 const ADAPTERS: readonly (readonly [string, Connect | undefined])[] = [
@@ -86,10 +87,10 @@ async function rest(lease: Lease): Promise<void> {
   await lease.run({ text: 'select pg_sleep(0.01)' })
 }
 
-/** Ends a backend, and resolves once it has gone; whether it was there. */
+/** Whether there was such a backend to end. */
 async function kill(client: pg.Client, pid: number): Promise<boolean> {
-  const { rows } = await client.query('select pg_terminate_backend($1, 10000) as gone', [pid])
-  return rows[0]?.gone === true
+  const { rows } = await client.query('select pg_terminate_backend($1) as signalled', [pid])
+  return rows[0]?.signalled === true
 }
 
 /** What nobody handled while the body ran. */
@@ -112,6 +113,8 @@ async function unhandledIn(body: () => Promise<void>): Promise<unknown[]> {
 async function killMany(load: Load, open: ReadonlySet<number>, client: pg.Client) {
   const killed = new Map<number, 'asleep' | 'any'>()
   for (let turn = 0; killed.size < KILLS; turn++) {
+    // Most of the load is to get through.
+    while (load.operations.length < killed.size * OPERATIONS_A_KILL) await nextTurn()
     const sleeper = turn % 2 === 0 ? load.asleep.shift() : undefined
     const pid = sleeper ?? any([...open])
     if (pid === undefined || killed.has(pid)) await nextTurn()

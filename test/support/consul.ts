@@ -124,25 +124,41 @@ export class ConsulServer implements AsyncDisposable {
 }
 
 export async function startConsul(): Promise<ConsulServer> {
+  const consul = await makeConsul(crypto.randomUUID())
+  await consul.start()
+  return consul
+}
+
+/** Two servers that need each other for a leader: halt one, and the other has none. */
+export async function startConsulPair(): Promise<readonly [ConsulServer, ConsulServer]> {
+  const token = crypto.randomUUID()
+  const serfs = [await freePort(), await freePort()]
+  const pair = [await makeConsul(token, serfs, 0), await makeConsul(token, serfs, 1)] as const
+  await Promise.all(pair.map((consul) => consul.start()))
+  return pair
+}
+
+/** @param serfs ports by which servers find each other; this one's is `serfs[own]`. */
+async function makeConsul(token: string, serfs: readonly number[] = [], own = 0): Promise<ConsulServer> {
   const binary = await consulBinary()
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-consul-'))
-  const token = crypto.randomUUID()
   const http = await freePort()
-  const [server, serf] = [await freePort(), await freePort()]
+  const [server, serf] = [await freePort(), serfs[own] ?? (await freePort())]
   const settings = {
     server: true,
-    bootstrap_expect: 1,
+    node_name: `server-${own}`,
+    bootstrap_expect: Math.max(1, serfs.length),
+    retry_join: serfs.filter((port) => port !== serf).map((port) => `127.0.0.1:${port}`),
+    retry_interval: '200ms',
     data_dir: join(folder, 'data'),
     bind_addr: '127.0.0.1',
     client_addr: '127.0.0.1',
     ports: { http, server, serf_lan: serf, serf_wan: -1, dns: -1, grpc: -1, https: -1 },
     acl: { enabled: true, default_policy: 'deny', tokens: { master: token, agent: token } },
-    performance: { raft_multiplier: 1 },
+    performance: { raft_multiplier: 1, rpc_hold_timeout: '1500ms' },
     disable_update_check: true,
     leave_on_terminate: false,
   }
   await writeFile(join(folder, 'consul.json'), JSON.stringify(settings), { mode: 0o600 })
-  const consul = new ConsulServer(http, token, folder, binary)
-  await consul.start()
-  return consul
+  return new ConsulServer(http, token, folder, binary)
 }

@@ -91,7 +91,8 @@ export function takeOver(
 export function refuseShrunken(before: FileState, read: FileState, file: string): void {
   // The log no longer reaches back to us: processes may have removed them.
   if ((read.changes[0]?.revision ?? 0) > before.revision + 1) return
-  const logged = new Set(read.changes.map(({ kind, id }) => entryKey(kind, id)))
+  const since = read.changes.filter(({ revision }) => revision > before.revision)
+  const logged = new Set(since.map(({ kind, id }) => entryKey(kind, id)))
   let gone = 0
   for (const key of before.entries.keys()) if (!read.entries.has(key) && !logged.has(key)) gone++
   if (gone < 2 || gone <= before.entries.size / 2) return

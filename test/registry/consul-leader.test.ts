@@ -1,0 +1,45 @@
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { RegistryUnavailableError } from '../../src/errors.ts'
+import { ConsulRegistry } from '../../src/registry/consul/consul-registry.ts'
+import { Directory } from '../../src/registry/directory.ts'
+import { Secret } from '../../src/secret.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
+import { startConsulPair } from '../support/consul.ts'
+import { change, create, tenant } from './records.ts'
+
+const seen = { timeout: 20_000, interval: 50 }
+const acme = parseTenantId('acme')
+const globex = parseTenantId('globex')
+
+it('a Consul without a leader still tells what it knows, takes no change, and is followed again when it has one', async () => {
+  const [asked, other] = await startConsulPair()
+  onTestFinished(async () => {
+    await Promise.all([asked.stop(), other.stop()])
+  })
+  const url = new Secret(`consul://:${asked.token}@${asked.host}:${asked.port}/tenantry`)
+  await using registry = await ConsulRegistry.open(url)
+  await create(registry, tenant('acme'), tenant('globex'))
+  await using directory = new Directory(registry)
+  await directory.tenant(acme)
+
+  await other.halt()
+  await vi.waitFor(
+    () => expect(asked.request('GET', '/v1/kv/none?consistent')).rejects.toThrow(/500|timeout/),
+    seen,
+  )
+  expect((await directory.tenant(acme))?.record.status).toBe('active')
+  // Asked for here for the first time: from what this one server knows.
+  expect((await directory.tenant(globex))?.record.status).toBe('active')
+  expect(await registry.find('tenant', 'globex')).toMatchObject({ mayLag: true })
+  await expect(directory.tenant(parseTenantId('nobody'))).rejects.toBeInstanceOf(RegistryUnavailableError)
+  await expect(change(registry, tenant('acme'))).rejects.toBeInstanceOf(RegistryUnavailableError)
+  expect(directory.stalenessSeconds()).toBeGreaterThan(1)
+
+  await other.start()
+  await vi.waitFor(() => change(registry, tenant('globex', { status: 'suspended' })), seen)
+  await vi.waitFor(async () => expect((await directory.tenant(globex))?.record.status).toBe('suspended'), {
+    timeout: 5_000,
+    interval: 20,
+  })
+  expect(await registry.find('tenant', 'globex')).not.toHaveProperty('mayLag')
+})

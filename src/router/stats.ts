@@ -2,7 +2,7 @@ import type { TenantId } from '../tenant/tenant-id.ts'
 import type { Breakers } from './breaker/breakers.ts'
 import type { BreakerState } from './breaker/server-breaker.ts'
 import type { ResolvedRouterOptions } from './options.ts'
-import type { SlotState } from './pool/slot.ts'
+import type { SlotState } from './pool/census.ts'
 import type { TenantPool } from './pool/tenant-pool.ts'
 import type { Scheduler } from './scheduling/scheduler.ts'
 

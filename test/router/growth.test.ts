@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { RouterOptions } from '../../src/router/options.ts'
+import { Budget } from '../../src/router/pool/budget.ts'
+import { PoolMap } from '../../src/router/pool/pool-map.ts'
+import { Room } from '../../src/router/pool/room.ts'
 import { BatchShare } from '../../src/router/scheduling/batch-share.ts'
 import { growsInMs } from '../../src/router/scheduling/growth.ts'
+import { serverRecord, tenantRecord } from '../registry/records.ts'
 
 describe('growth of a tenant that has a connection', () => {
   const calm = { waitedMs: 0, serviceMs: 0, growAfterMs: 2, fill: 0.1 }
@@ -22,14 +27,22 @@ describe('growth of a tenant that has a connection', () => {
 
 describe('the share of batch leases', () => {
   it('is a fifth of each budget, and at least one', () => {
-    const share = new BatchShare(10)
-    expect(share.hasRoom('small', 2)).toBe(true)
-    const giveBack = share.take('small')
-    expect(share.hasRoom('small', 2)).toBe(false)
-    expect(share.hasRoom('large', 100)).toBe(true)
-    share.take('large')
-    expect(share.hasRoom('large', 100)).toBe(false)
-    giveBack()
-    expect(share.hasRoom('small', 2)).toBe(true)
+    const options = RouterOptions.parse({ maxConnections: 15, maxConnectionsPerTenant: 10 })
+    const pools = new PoolMap(10, () => {})
+    const share = new BatchShare(new Room(options, new Budget(options.maxConnections), pools))
+    const poolOn = (tenant: string, server: string, maxConnections: number) =>
+      pools.add(tenantRecord(tenant), 1, serverRecord(server, { budget: { maxConnections, headroom: 3 } }))
+    const [small, large] = [poolOn('acme', 'small', 2), poolOn('globex', 'large', 100)]
+    expect(share.hasRoom(small)).toBe(true)
+    share.take(small)
+    expect(share.hasRoom(small)).toBe(false)
+    expect(share.hasRoom(large)).toBe(true)
+    share.take(large)
+    share.take(large)
+    expect(share.hasRoom(poolOn('initech', 'other', 100))).toBe(false)
+    share.giveBack(small)
+    expect(share.hasRoom(small)).toBe(true)
+    expect(share.hasRoom(large)).toBe(false)
+    expect(share.hasRoom(poolOn('hooli', 'other', 100))).toBe(true)
   })
 })

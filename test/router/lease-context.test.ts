@@ -6,10 +6,9 @@ describe('a scoped use of the router', () => {
     inLeaseContext(() => {
       const outer = currentLeaseContext()
       expect(outer?.holdsLease).toBe(false)
-      const giveBack = outer?.holdLease()
+      outer?.leaseBegan()
       inLeaseContext(() => expect(currentLeaseContext()?.holdsLease).toBe(true))
-      giveBack?.()
-      giveBack?.()
+      outer?.leaseEnded()
       inLeaseContext(() => expect(currentLeaseContext()?.holdsLease).toBe(false))
     })
   })

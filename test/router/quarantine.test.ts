@@ -6,9 +6,9 @@ import { Sealer } from '../../src/registry/sealing.ts'
 import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
 import { RouterOptions } from '../../src/router/options.ts'
+import { PoolMap } from '../../src/router/pool/pool-map.ts'
 import { type ConfirmGone, Retirement } from '../../src/router/pool/retirement.ts'
 import { Slot } from '../../src/router/pool/slot.ts'
-import { TenantPool } from '../../src/router/pool/tenant-pool.ts'
 import { RouteOpener } from '../../src/router/route-opener.ts'
 import { serverRecord, tenantRecord } from '../registry/records.ts'
 import { freePort } from '../support/free-port.ts'
@@ -145,7 +145,7 @@ describe('evidence that a backend has gone', () => {
     using lease = await world.lease('acme')
     const endpoints = [{ role: 'primary' as const, host: '127.0.0.1', port }]
     const record = tenantRecord('acme', { route: { ...lease.tenant.route, password: null } })
-    const pool = new TenantPool(record, 1, { ...serverRecord('main'), endpoints })
+    const pool = new PoolMap(1, () => {}).add(record, 1, { ...serverRecord('main'), endpoints })
     const opener = new RouteOpener(sealer(), randomUUID(), RouterOptions.parse({}))
     const looks: Promise<boolean>[] = []
     const confirmGone: ConfirmGone = (suspect, signal) => {
@@ -158,7 +158,7 @@ describe('evidence that a backend has gone', () => {
     for (let i = 0; i < 3; i++) {
       const slot = new Slot(pool, { release() {} }, 'application')
       slot.opened(lease.connection, 0)
-      slot.state = 'closing'
+      slot.become('closing')
       retirement.openFailed(slot)
     }
     await vi.waitFor(() => expect(sockets.size).toBe(1), within5s)

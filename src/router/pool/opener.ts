@@ -29,14 +29,16 @@ export interface OpenerListener {
   failed(slot: Slot, error: Error, verdict: OpenVerdict): void
 }
 
-/** Opens connections, a bounded number at once for each server and in all. Each opening holds a permit already. */
+/**
+ * Opens connections, a bounded number at once for each server and in all. Each opening holds a permit already.
+ * Invariant: the openings of a scope are the slots of it in the state `opening`, and are never more than its bound.
+ */
 export class Opener {
   readonly #options: ResolvedRouterOptions
   readonly #open: OpenConnection
   readonly #gate: OpenGate
   readonly #events: EventHub
   readonly #listener: OpenerListener
-  readonly #opening = new Set<Slot>()
   readonly #abort = new AbortController()
 
   constructor(
@@ -54,22 +56,36 @@ export class Opener {
   }
 
   isOpening(pool: TenantPool, trust: Trust): boolean {
-    for (const slot of this.#opening) if (slot.pool === pool && slot.trust === trust) return true
+    if (pool.census.of('opening') === 0) return false
+    for (const slot of pool.slots) if (slot.trust === trust && slot.state === 'opening') return true
     return false
   }
 
-  hasRoom(pool: TenantPool): boolean {
-    if (this.#opening.size >= this.#options.maxOpening) return false
-    let onServer = 0
-    for (const slot of this.#opening) if (slot.pool.server.id === pool.server.id) onServer++
-    return onServer < this.#options.maxOpeningPerServer
+  hasRoom({ scopes }: TenantPool): boolean {
+    const { maxOpening, maxOpeningPerServer } = this.#options
+    return (
+      scopes.process.census.of('opening') < maxOpening &&
+      scopes.server.census.of('opening') < maxOpeningPerServer
+    )
+  }
+
+  /**
+   * Whether a connection closed for an opening's sake would be replaced at once. Those that are closing count as
+   * openings to be: else a crowd of cold tenants would close many at once, long before it can use their permits.
+   */
+  hasRoomAfterClosing({ scopes }: TenantPool): boolean {
+    const { maxOpening, maxOpeningPerServer } = this.#options
+    const { process, server } = scopes
+    return (
+      process.census.of('opening') + process.census.of('closing') < maxOpening &&
+      server.census.of('opening') + server.census.of('closing') < maxOpeningPerServer
+    )
   }
 
   /** The permit is the slot's from here; the listener hears of the outcome exactly once. */
   open(pool: TenantPool, permit: Permit, trust: Trust): void {
     const slot = new Slot(pool, permit, trust)
-    pool.slots.add(slot)
-    this.#opening.add(slot)
+    pool.add(slot)
     void this.#run(slot)
   }
 
@@ -80,30 +96,30 @@ export class Opener {
 
   async #run(slot: Slot): Promise<void> {
     const { pool } = slot
-    const attempt = this.#gate.begin(pool.record, pool.server)
     const tenant = { tenant: pool.id, server: pool.server.id }
     const startedAt = performance.now()
+    pool.memory.noteOpening(startedAt)
+    const attempt = this.#gate.begin(pool.record, pool.server)
     try {
       const connection = await this.#open(pool.record, pool.server, {
         connectTimeoutMs: this.#options.connectTimeoutMs,
         signal: this.#abort.signal,
         leftBehind: (connection) => {
           slot.opened(connection, Number.POSITIVE_INFINITY)
-          slot.state = 'closing'
+          slot.become('closing')
         },
       })
       const now = performance.now()
       slot.opened(connection, now + this.#options.maxConnectionLifetimeMs * (0.9 + Math.random() * 0.2))
-      this.#opening.delete(slot)
       attempt.opened()
       this.#events.emit('opened', { ...tenant, pid: connection.pid, ms: now - startedAt })
       this.#listener.opened(slot)
     } catch (thrown) {
-      this.#opening.delete(slot)
       const error = thrown instanceof Error ? thrown : new InternalError(String(thrown))
       const code = error instanceof TenantryError ? error.code : 'internal'
+      const verdict = attempt.failed(error)
       this.#events.emit('openFailed', { ...tenant, code, error })
-      this.#listener.failed(slot, error, attempt.failed(error))
+      this.#listener.failed(slot, error, verdict)
     }
   }
 }

@@ -2,27 +2,36 @@ import { LRUCache } from 'lru-cache'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import { ServerScope, SharedScope } from './shared-scope.ts'
+import { TenantMemory } from './tenant-memory.ts'
 import { TenantPool } from './tenant-pool.ts'
 
 /**
  * The pools that exist, and which of a tenant's takes new leases.
- * A pool exists while it has a connection in any state, or a waiter.
+ * Invariants: a pool exists while it has a connection in any state, or a waiter; a server's scope exists while
+ * a pool of it does.
  */
 export class PoolMap {
+  readonly process = new SharedScope()
   readonly #all = new Set<TenantPool>()
   readonly #current = new Map<TenantId, TenantPool>()
-  /** Priorities of pools that ended, so that a tenant often used does not come back as a stranger. */
-  readonly #priorities: LRUCache<TenantId, number>
+  readonly #servers = new Map<string, ServerScope>()
+  /** Of pools that ended, so that a tenant often used does not come back as a stranger. */
+  readonly #memories: LRUCache<TenantId, TenantMemory>
   readonly #onLast: () => void
 
   /** @param onLast called when the last pool has gone. */
   constructor(remembered: number, onLast: () => void) {
-    this.#priorities = new LRUCache({ max: remembered })
+    this.#memories = new LRUCache({ max: remembered })
     this.#onLast = onLast
   }
 
   get all(): ReadonlySet<TenantPool> {
     return this.#all
+  }
+
+  get servers(): Iterable<ServerScope> {
+    return this.#servers.values()
   }
 
   current(id: TenantId): TenantPool | undefined {
@@ -31,9 +40,14 @@ export class PoolMap {
 
   /** Makes the tenant's next pool; the one before, if any, takes no new leases from here on. */
   add(record: TenantRecord, revision: number, server: ServerRecord): TenantPool {
-    const pool = new TenantPool(record, revision, server, this.#priorities.get(record.id) ?? 0)
+    const before = this.#current.get(record.id)
+    const memory = before?.memory ?? this.#memories.get(record.id) ?? new TenantMemory()
+    if (before) memory.forgive()
+    const scopes = { server: this.#scopeOf(server.id), process: this.process }
+    const pool = new TenantPool(record, revision, server, scopes, memory)
     this.#all.add(pool)
     this.#current.set(record.id, pool)
+    this.#count(pool, 1)
     return pool
   }
 
@@ -45,7 +59,24 @@ export class PoolMap {
   forgetIfEmpty(pool: TenantPool): void {
     if (pool.slots.size > 0 || pool.waiters.length > 0 || !this.#all.delete(pool)) return
     this.retire(pool)
-    this.#priorities.set(pool.id, pool.priority)
+    pool.scopes.server.idle.forget(pool)
+    this.#count(pool, -1)
+    pool.memory.relent(performance.now())
+    this.#memories.set(pool.id, pool.memory)
     if (this.#all.size === 0) this.#onLast()
+  }
+
+  #scopeOf(server: string): ServerScope {
+    const scope = this.#servers.get(server) ?? new ServerScope(server)
+    this.#servers.set(server, scope)
+    return scope
+  }
+
+  #count(pool: TenantPool, by: 1 | -1): void {
+    const { server, process } = pool.scopes
+    server.weight += by * pool.weight
+    process.weight += by * pool.weight
+    server.pools += by
+    if (server.pools === 0) this.#servers.delete(server.id)
   }
 }

@@ -68,9 +68,9 @@ export class Retirement {
 
   /** Closes a connection that nobody uses. */
   close(slot: Slot, reason: CloseReason): void {
-    if (slot.state === 'closing' || slot.state === 'quarantined') return
+    if (!slot.isLive) return
     slot.pool.removeIdle(slot)
-    slot.state = 'closing'
+    slot.become('closing')
     slot.closeReason ??= reason
     slot.connection.close().catch((error: Error) => slot.connection.destroy(error))
   }
@@ -99,7 +99,7 @@ export class Retirement {
   /** To be called when a slot could not be opened: a state other than `opening` says what it left behind. */
   openFailed(slot: Slot): void {
     if (slot.state !== 'opening') return this.#quarantine(slot)
-    slot.pool.slots.delete(slot)
+    slot.pool.remove(slot)
     slot.permit.release()
   }
 
@@ -113,19 +113,19 @@ export class Retirement {
   }
 
   #leave(slot: Slot): void {
-    slot.state = 'closing'
+    slot.become('closing')
     this.#onGone(slot)
   }
 
   #quarantine(slot: Slot): void {
     if (this.#abandoned.signal.aborted) return this.#leave(slot)
-    slot.state = 'quarantined'
+    slot.become('quarantined')
     this.#waits.set(slot, { since: performance.now(), timer: undefined })
     void this.#seekEvidence(slot, EVIDENCE_FIRST_MS)
   }
 
   #destroy(slot: Slot, reason: CloseReason, cause: Error | undefined): void {
-    slot.state = 'closing'
+    slot.become('closing')
     slot.closeReason ??= reason
     slot.connection.destroy(cause ?? new InternalError('a connection could not be cleaned'))
   }

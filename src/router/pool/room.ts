@@ -1,20 +1,24 @@
 import { FoundLimits } from '../breaker/found-limits.ts'
 import type { ResolvedRouterOptions } from '../options.ts'
 import type { Budget, Permit, Scope } from './budget.ts'
+import type { PoolMap } from './pool-map.ts'
+import type { SharedScope } from './shared-scope.ts'
 import type { Slot } from './slot.ts'
 import type { TenantPool } from './tenant-pool.ts'
 
 /** What can be full: a budget, or the number of pools. */
 export type Bound = Scope | 'pools'
+/** One of those that other tenants share. */
+export type SharedBound = Exclude<Bound, 'tenant'>
 
 /** The limits as they stand for one pool, and which pools share each of them. */
 export class Room {
   readonly #options: ResolvedRouterOptions
   readonly #budget: Budget
-  readonly #pools: ReadonlySet<TenantPool>
+  readonly #pools: PoolMap
   readonly #found = new FoundLimits()
 
-  constructor(options: ResolvedRouterOptions, budget: Budget, pools: ReadonlySet<TenantPool>) {
+  constructor(options: ResolvedRouterOptions, budget: Budget, pools: PoolMap) {
     this.#options = options
     this.#budget = budget
     this.#pools = pools
@@ -30,15 +34,13 @@ export class Room {
   }
 
   /** The pool's server has refused a connection for lack of room. */
-  noteServerFull(pool: TenantPool): void {
-    let served = 0
-    for (const { state } of this.slotsIn('server', pool)) if (state !== 'opening') served++
-    this.#found.note(pool.server.id, served)
+  noteServerFull({ scopes, server }: TenantPool): void {
+    this.#found.note(server.id, scopes.server.census.out - scopes.server.census.of('opening'))
   }
 
   /** What keeps the pool from opening a connection now. */
   fullBound(pool: TenantPool): Bound | undefined {
-    if (pool.slots.size === 0 && this.openPools() >= this.#options.maxPools) return 'pools'
+    if (pool.slots.size === 0 && this.#pools.process.openPools >= this.#options.maxPools) return 'pools'
     return this.#budget.fullScope(pool.server.id, this.serverLimit(pool), pool.id, this.tenantLimit(pool))
   }
 
@@ -58,32 +60,30 @@ export class Room {
     return bound === 'tenant' ? this.tenantLimit(pool) : this.#options.maxPools
   }
 
-  /** Whether closing a connection of `other` makes room for `pool` in the bound. */
-  shares(bound: Bound, pool: TenantPool, other: TenantPool): boolean {
-    if (bound === 'tenant') return other.id === pool.id
-    return bound !== 'server' || other.server.id === pool.server.id
+  /** Who shares the bound with the pool: those of its server, or all. */
+  scope(bound: SharedBound, pool: TenantPool): SharedScope {
+    return bound === 'server' ? pool.scopes.server : pool.scopes.process
   }
 
-  *slotsIn(bound: Bound, pool: TenantPool): Iterable<Slot> {
-    for (const other of this.#pools) if (this.shares(bound, pool, other)) yield* other.slots
+  /** The tenant's part of the bound by weight, among all that have a pool in it. */
+  share(bound: SharedBound, pool: TenantPool): number {
+    return (this.limit(bound, pool) * pool.weight) / Math.max(pool.weight, this.scope(bound, pool).weight)
   }
 
-  /** Pools with a connection open, opening or closing. */
-  openPools(): number {
-    let n = 0
-    for (const pool of this.#pools) if (pool.slots.size > 0) n++
-    return n
-  }
-
-  /** Connections (or, for `pools`, whole pools) that are on their way out and will make room. */
+  /** Connections (or, for `pools`, whole pools) that are on their way out and will make room soon. */
   leaving(bound: Bound, pool: TenantPool): number {
-    let n = 0
-    for (const other of this.#pools) {
-      if (!this.shares(bound, pool, other)) continue
-      const closing = other.count('closing', 'quarantined')
-      if (bound === 'pools') n += closing > 0 && closing === other.slots.size ? 1 : 0
-      else n += closing
+    if (bound === 'pools') return this.#pools.process.leavingPools
+    return (bound === 'tenant' ? pool : this.scope(bound, pool)).census.of('closing')
+  }
+
+  /** All connections under the bound. Looks at every pool: for a caller that holds leases, and would wait. */
+  *slotsIn(bound: Bound, pool: TenantPool): Iterable<Slot> {
+    for (const other of this.#pools.all) {
+      const isIn =
+        bound === 'tenant'
+          ? other.id === pool.id
+          : bound !== 'server' || other.scopes.server === pool.scopes.server
+      if (isIn) yield* other.slots
     }
-    return n
   }
 }

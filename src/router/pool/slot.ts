@@ -1,15 +1,10 @@
 import type { Connection, Trust } from '../../connection/connection.ts'
 import { InternalError } from '../../errors.ts'
 import type { CloseReason } from '../events.ts'
-import type { LeaseContext } from '../scheduling/lease-context.ts'
+import type { AcquireRequest } from '../scheduling/waiter.ts'
 import type { Permit } from './budget.ts'
+import type { SlotState } from './census.ts'
 import type { TenantPool } from './tenant-pool.ts'
-
-/**
- * opening → idle ⇄ leased; leased → cleaning → idle; from anywhere → closing → (quarantined) → gone.
- * `quarantined`: the socket is gone, the backend may not be.
- */
-export type SlotState = 'opening' | 'idle' | 'leased' | 'cleaning' | 'closing' | 'quarantined'
 
 /** One permit in use by a pool, from before its socket opens until the server has let go of the backend. */
 export class Slot {
@@ -17,12 +12,10 @@ export class Slot {
   readonly permit: Permit
   /** A connection serves one trust class for its life. */
   readonly trust: Trust
-  state: SlotState = 'opening'
+  #state: SlotState = 'opening'
   #connection: Connection | undefined
-  /** The scoped use that has it on lease. */
-  context: LeaseContext | undefined
-  /** Undoes what the lease counted; set while leased. */
-  endLease: (() => void) | undefined
+  /** Whose lease it is, from the lease's begin until it has been counted back. */
+  lentTo: AcquireRequest | undefined
   /** Tells its lease that the connection has gone; set by the lease while it is out. */
   lost: (() => void) | undefined
   /** Takes the connection away from its lease; set by the lease while it is out. */
@@ -38,6 +31,22 @@ export class Slot {
     this.pool = pool
     this.permit = permit
     this.trust = trust
+  }
+
+  get state(): SlotState {
+    return this.#state
+  }
+
+  /** The one place where a slot that its pool has changes its state: it is counted where it is counted. */
+  become(state: SlotState): void {
+    const from = this.#state
+    this.#state = state
+    if (from !== state && this.pool.slots.has(this)) this.pool.moved(from, state)
+  }
+
+  /** Whether it is neither on its way out nor gone from us. */
+  get isLive(): boolean {
+    return this.#state !== 'closing' && this.#state !== 'quarantined'
   }
 
   get connection(): Connection {

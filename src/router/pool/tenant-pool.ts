@@ -3,19 +3,25 @@ import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { Waiter } from '../scheduling/waiter.ts'
+import { Census, type SlotState } from './census.ts'
+import type { ServerScope, SharedScope, Standing } from './shared-scope.ts'
 import type { Slot } from './slot.ts'
+import type { TenantMemory } from './tenant-memory.ts'
 
-/** Milliseconds after which a past use counts half when pools are compared. */
-const HALF_LIFE_MS = 30_000
-/** A tenant tries to open a connection again this long after one failed, then twice as long, up to the second. */
-const FAILED_FIRST_MS = 50
-const FAILED_MAX_MS = 1_000
 /** Weight of the newest lease in the smoothed service time. */
 const SMOOTHING = 0.2
 
+/** Where a pool is counted beside itself. */
+export interface PoolScopes {
+  readonly server: ServerScope
+  readonly process: SharedScope
+}
+
 /**
  * The connections of one tenant at one epoch, and who waits for one. Only the scheduler changes it.
- * Invariant: every slot is in `slots`; idle ones are in `#idle` too, the coldest first.
+ * Invariants: every slot is in `slots` and counted once in each census; idle ones, and no others, are in
+ * `#idle` too, the coldest first; waiters of one trust are in order of arrival, those that hold leases already
+ * before all others.
  */
 export class TenantPool {
   readonly id: TenantId
@@ -25,29 +31,42 @@ export class TenantPool {
   revision: number
   /** Replaced when the record changes and still leads to the same place. */
   server: ServerRecord
-  readonly slots = new Set<Slot>()
+  readonly scopes: PoolScopes
+  readonly memory: TenantMemory
+  readonly census = new Census()
+  readonly #slots = new Set<Slot>()
   readonly #idle: Slot[] = []
-  /** Callers that hold leases already come first, else in order of arrival. */
   readonly #waiters: Waiter[] = []
+  #standing: Standing = 'empty'
+  /** Batch leases out. */
+  batchOut = 0
   /** No new leases: the pool ends when its last connection has closed. */
   isDraining = false
   /** Why the pool was ended with its leases, for one that is given in the same turn. */
   cutBy: Error | undefined
-  /** Monotonic milliseconds before which no connection is opened, after an opening failed. */
-  openNotBefore = 0
-  /** Openings that failed since the last that did not. */
-  #failures = 0
+  /** When a lease last began; at first, when the pool was made. */
   lastUsedAt = performance.now()
-  #priority = 0
+  /** When an interactive lease last began. */
+  wantedAt = Number.NEGATIVE_INFINITY
   #serviceMs = 0
 
-  /** @param priority what is remembered of an earlier pool of this tenant; 0 for a stranger. */
-  constructor(record: TenantRecord, revision: number, server: ServerRecord, priority = 0) {
+  constructor(
+    record: TenantRecord,
+    revision: number,
+    server: ServerRecord,
+    scopes: PoolScopes,
+    memory: TenantMemory,
+  ) {
     this.id = record.id
-    this.#priority = priority
     this.record = record
     this.revision = revision
     this.server = server
+    this.scopes = scopes
+    this.memory = memory
+  }
+
+  get slots(): ReadonlySet<Slot> {
+    return this.#slots
   }
 
   get idleSlots(): readonly Slot[] {
@@ -63,21 +82,38 @@ export class TenantPool {
     return this.#serviceMs
   }
 
-  /**
-   * Rises with every use and fades with time; the pool with the lowest is the best victim. Uses fade by half
-   * in `HALF_LIFE_MS`, so a pool that a sweep touched once ranks below one that is used all the time.
-   * Kept as a logarithm that moves with the clock: comparing two needs no present time.
-   */
   get priority(): number {
-    return this.#priority
+    return this.memory.priority
+  }
+
+  get weight(): number {
+    return this.record.limits.weight
+  }
+
+  /** The idle connection that was not used for longest. */
+  get coldest(): Slot | undefined {
+    return this.#idle[0]
+  }
+
+  /** The same, where the tenant keeps another of its trust class. */
+  get surplus(): Slot | undefined {
+    const coldest = this.#idle[0]
+    if (!coldest) return undefined
+    for (const other of this.#slots) {
+      if (other !== coldest && other.isLive && other.trust === coldest.trust) return coldest
+    }
+    return undefined
   }
 
   /** Takes a newer record of the same route. @returns whether connections opened before have old settings. */
   update(record: TenantRecord, revision: number, server: ServerRecord): boolean {
     const isChanged = this.record.limits.statementTimeoutMs !== record.limits.statementTimeoutMs
+    const heavierBy = record.limits.weight - this.weight
     this.record = record
     this.revision = revision
     this.server = server
+    this.scopes.server.weight += heavierBy
+    this.scopes.process.weight += heavierBy
     return isChanged
   }
 
@@ -91,26 +127,44 @@ export class TenantPool {
     return server === this.server || place(server) === place(this.server)
   }
 
-  /** How many slots are in one of the states. */
-  count(...states: readonly Slot['state'][]): number {
-    let n = 0
-    for (const slot of this.slots) if (states.includes(slot.state)) n++
-    return n
+  add(slot: Slot): void {
+    this.#slots.add(slot)
+    this.moved(undefined, slot.state)
+  }
+
+  /** @returns false when it had gone already. */
+  remove(slot: Slot): boolean {
+    if (!this.#slots.delete(slot)) return false
+    this.moved(slot.state, undefined)
+    return true
+  }
+
+  /** A slot of this pool has changed its state, begun or gone: counted here for all who count it. */
+  moved(from: SlotState | undefined, to: SlotState | undefined): void {
+    const before = this.#standing
+    this.census.move(from, to)
+    const { out } = this.census
+    this.#standing = out === 0 ? 'empty' : this.census.of('closing') === out ? 'leaving' : 'open'
+    this.scopes.server.moved(from, to, before, this.#standing)
+    this.scopes.process.moved(from, to, before, this.#standing)
   }
 
   /** The idle connection used last, so that the surplus goes cold. It is the caller's from here. */
   takeIdle(trust: Trust): Slot | undefined {
     for (let i = this.#idle.length - 1; i >= 0; i--) {
       const slot = this.#idle[i]
-      if (slot?.trust === trust && slot.connection.isOpen) return this.#idle.splice(i, 1)[0]
+      if (slot?.trust !== trust || !slot.connection.isOpen) continue
+      this.#idle.splice(i, 1)
+      return slot
     }
     return undefined
   }
 
   putIdle(slot: Slot): void {
-    slot.state = 'idle'
     slot.idleSince = performance.now()
     this.#idle.push(slot)
+    slot.become('idle')
+    this.scopes.server.idle.note(this)
   }
 
   removeIdle(slot: Slot): void {
@@ -136,34 +190,24 @@ export class TenantPool {
 
   /** Whether a connection of this class is open or about to be. */
   hasOpen(trust: Trust): boolean {
-    for (const slot of this.slots) {
-      if (slot.trust === trust && slot.state !== 'closing' && slot.state !== 'quarantined') return true
-    }
+    for (const slot of this.#slots) if (slot.trust === trust && slot.isLive) return true
     return false
   }
 
   /** Whether a connection of this class is open and may come back to those who wait. */
   hasEstablished(trust: Trust): boolean {
-    for (const { trust: own, state } of this.slots) {
-      if (own === trust && (state === 'idle' || state === 'leased' || state === 'cleaning')) return true
+    for (const slot of this.#slots) {
+      if (slot.trust === trust && slot.isLive && slot.state !== 'opening') return true
     }
     return false
   }
 
-  /** @param retryInMs after which the next may be tried, where that is known; else ever longer. */
-  noteFailure(retryInMs: number | undefined): void {
-    const waitMs = retryInMs ?? Math.min(FAILED_FIRST_MS * 2 ** this.#failures++, FAILED_MAX_MS)
-    this.openNotBefore = performance.now() + waitMs
-  }
-
-  noteSuccess(): void {
-    this.#failures = 0
-  }
-
-  noteUse(now: number): void {
+  /** @param isWanted false for a batch lease, which says nothing of how much a tenant is used. */
+  noteUse(now: number, isWanted: boolean): void {
     this.lastUsedAt = now
-    const present = now / HALF_LIFE_MS
-    this.#priority = present + Math.log2(1 + 2 ** (this.#priority - present))
+    if (!isWanted) return
+    this.wantedAt = now
+    this.memory.noteUse(now)
   }
 
   noteService(ms: number): void {

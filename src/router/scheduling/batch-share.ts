@@ -1,34 +1,45 @@
+import type { Room } from '../pool/room.ts'
+import type { TenantPool } from '../pool/tenant-pool.ts'
+
 /** Part of every budget that batch leases may have out together. */
 const SHARE = 0.2
 
 /**
  * Counts batch leases, which sweeps and jobs over many tenants take: together never more than their share
- * of the process's and of each server's budget, rounded, at least 1.
+ * of the process's, of each server's and of each tenant's budget, rounded, at least 1.
  */
 export class BatchShare {
-  readonly #processLimit: number
+  readonly #room: Room
   #process = 0
   readonly #servers = new Map<string, number>()
 
-  constructor(processLimit: number) {
-    this.#processLimit = processLimit
+  constructor(room: Room) {
+    this.#room = room
   }
 
-  hasRoom(server: string, serverLimit: number): boolean {
-    return this.#process < share(this.#processLimit) && (this.#servers.get(server) ?? 0) < share(serverLimit)
+  hasRoom(pool: TenantPool): boolean {
+    const onServer = this.#servers.get(pool.server.id) ?? 0
+    return (
+      this.#process < share(this.#room.limit('process', pool)) &&
+      onServer < share(this.#room.limit('server', pool)) &&
+      pool.batchOut < share(this.#room.limit('tenant', pool))
+    )
   }
 
-  /** Counts one lease until the returned function is called (once). */
-  take(server: string): () => void {
-    this.#add(server, 1)
-    return () => this.#add(server, -1)
+  take(pool: TenantPool): void {
+    this.#count(pool, 1)
   }
 
-  #add(server: string, by: number): void {
+  giveBack(pool: TenantPool): void {
+    this.#count(pool, -1)
+  }
+
+  #count(pool: TenantPool, by: 1 | -1): void {
     this.#process += by
-    const next = (this.#servers.get(server) ?? 0) + by
-    if (next === 0) this.#servers.delete(server)
-    else this.#servers.set(server, next)
+    pool.batchOut += by
+    const next = (this.#servers.get(pool.server.id) ?? 0) + by
+    if (next === 0) this.#servers.delete(pool.server.id)
+    else this.#servers.set(pool.server.id, next)
   }
 }
 

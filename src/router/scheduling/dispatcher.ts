@@ -4,9 +4,10 @@ import type { Opener } from '../pool/opener.ts'
 import type { Room } from '../pool/room.ts'
 import type { Slot } from '../pool/slot.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
-import { growsInMs } from './growth.ts'
+import { growsInMs, loopIdleMs } from './growth.ts'
 import type { Lending } from './lending.ts'
-import { GROWTH_SPARES_MS, type Reclaimer } from './reclaimer.ts'
+import { type Reclaimer, SURPLUS_SPARED_MS } from './reclaimer.ts'
+import type { Turn, Turns } from './turns.ts'
 import type { Waiter } from './waiter.ts'
 import type { WaitingLine } from './waiting-line.ts'
 
@@ -17,13 +18,19 @@ const HELD_BACK_MS = 250
 interface Parts {
   readonly line: WaitingLine
   readonly lending: Lending
+  readonly turns: Turns
   readonly room: Room
   readonly opener: Opener
-  readonly reclaimer: Reclaimer
   readonly gate: OpenGate
+  readonly reclaimer: Reclaimer
 }
 
-/** Looks at all who wait, and gets things going for them. To be asked after every change that may help somebody. */
+/**
+ * Looks at the pools that wait, and gets things going for them. To be asked after every change that may help
+ * somebody; costs nothing while nobody waits.
+ * Invariant: after each look, whoever waits on has something under way that leads to the next one (an opening,
+ * a closing, a lease that ends, a timer here or its own deadline).
+ */
 export class Dispatcher {
   readonly #parts: Parts
   readonly #growAfterMs: number
@@ -37,22 +44,23 @@ export class Dispatcher {
 
   /** Serves all who can be served, and starts what the others need: an opening, or a closing that makes room. */
   pump(): void {
-    const { line, lending, reclaimer } = this.#parts
+    const { line, turns, reclaimer } = this.#parts
     if (line.size === 0 || this.#isStopped) return
+    this.#serveIdle()
     reclaimer.beginRound()
+    turns.begin()
     let againInMs = NEVER
-    for (const pool of line.inOrder()) {
-      for (const waiter of pool.waiters.slice()) {
-        const slot = lending.takeIdle(pool, waiter.request)
-        if (slot) this.hand(slot, waiter)
-      }
-      for (const trust of ['application', 'foreign'] as const) {
-        const waiter = lending.firstServable(pool, trust)
-        if (waiter) againInMs = Math.min(againInMs, this.#openFor(waiter, pool))
-      }
-    }
+    const inOrder = turns.inOrder(line.pools)
+    inOrder.forEach((turn, at) => {
+      againInMs = Math.min(againInMs, this.#openFor(turn, inOrder, at))
+    })
     clearTimeout(this.#timer)
     if (againInMs !== NEVER) this.#timer = setTimeout(() => this.pump(), Math.max(1, againInMs))
+  }
+
+  /** A connection has become idle that nobody of its tenant waits for. */
+  noteIdle(): void {
+    if (this.#parts.turns.isAnyBlocked) this.pump()
   }
 
   hand(slot: Slot, waiter: Waiter): void {
@@ -66,27 +74,38 @@ export class Dispatcher {
     clearTimeout(this.#timer)
   }
 
+  #serveIdle(): void {
+    const { line, lending } = this.#parts
+    for (const pool of line.pools) {
+      if (pool.idleSlots.length === 0) continue
+      for (const waiter of pool.waiters.slice()) {
+        const slot = lending.takeIdle(pool, waiter.request)
+        if (slot) this.hand(slot, waiter)
+      }
+    }
+  }
+
   /** Opens a connection, or makes room for one. Returns milliseconds until it is worth asking again. */
-  #openFor(waiter: Waiter, pool: TenantPool): number {
-    const { gate, opener, reclaimer, room } = this.#parts
+  #openFor(turn: Turn, inOrder: readonly Turn[], at: number): number {
+    const { opener, gate, room } = this.#parts
+    const { waiter, pool, isCold } = turn
     const { trust } = waiter.request
+    if (waiter.isSettled) return NEVER
     const refusal = gate.refusal(pool.record, pool.server)
     if (refusal) return this.#refuse(pool, trust, refusal)
-    const now = performance.now()
-    if (pool.openNotBefore > now) return pool.openNotBefore - now
-    if (opener.isOpening(pool, trust) || !opener.hasRoom(pool)) return NEVER
-    const isGrowth = !waiter.isNested && pool.hasOpen(trust)
-    const inMs = isGrowth ? this.#growsInMs(waiter, pool, now) : 0
-    if (inMs > 0) return inMs
-    const bound = room.fullBound(pool)
-    if (bound !== undefined) {
-      reclaimer.makeRoom(bound, pool, waiter, isGrowth)
-      return isGrowth ? GROWTH_SPARES_MS : NEVER
-    }
-    const fullForMs = gate.waitMs(pool.server)
-    if (fullForMs > 0) return fullForMs
+    const isGrowth = !isCold && !waiter.isNested
+    const notBeforeMs = Math.max(
+      pool.memory.openNotBefore - performance.now(),
+      gate.waitMs(pool.server),
+      isGrowth ? this.#growsInMs(waiter, pool) : 0,
+    )
+    if (notBeforeMs > 0) return notBeforeMs
+    if (!opener.hasRoom(pool) || opener.isOpening(pool, trust)) return NEVER
+    if (room.fullBound(pool) !== undefined) return this.#makeRoom(turn, isGrowth)
     const permit = room.take(pool)
-    if (typeof permit !== 'string') opener.open(pool, permit, trust)
+    if (typeof permit === 'string') return NEVER
+    this.#parts.turns.noteOpening(turn, inOrder.slice(at + 1))
+    opener.open(pool, permit, trust)
     return NEVER
   }
 
@@ -105,9 +124,21 @@ export class Dispatcher {
     return NEVER
   }
 
-  #growsInMs(waiter: Waiter, pool: TenantPool, now: number): number {
+  #makeRoom(turn: Turn, isGrowth: boolean): number {
+    const { opener, reclaimer, room, turns } = this.#parts
+    const { pool, waiter } = turn
+    const bound = room.fullBound(pool)
+    // With as many under way as may be, the end of any of them asks again.
+    if (bound === undefined || !opener.hasRoomAfterClosing(pool)) return NEVER
+    const isSparing = isGrowth || waiter.request.class === 'batch'
+    if (reclaimer.makeRoom(bound, pool, isSparing)) return NEVER
+    if (bound !== 'tenant') turns.noteBlocked(turn, bound)
+    return isSparing ? SURPLUS_SPARED_MS : NEVER
+  }
+
+  #growsInMs(waiter: Waiter, pool: TenantPool): number {
     return growsInMs({
-      waitedMs: now - waiter.arrivedAt,
+      waitedMs: loopIdleMs() - waiter.idleAtArrival,
       serviceMs: pool.serviceMs,
       growAfterMs: this.#growAfterMs,
       fill: this.#parts.room.fill(pool),

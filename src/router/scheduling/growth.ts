@@ -1,10 +1,12 @@
+import { performance } from 'node:perf_hooks'
+
 /** Part of a scope's limit up to which a tenant may grow after one service time of waiting. */
 const CALM_FILL = 0.8
 /** Service times that a waiter must have waited before its tenant grows in a scope fuller than that. */
 const CROWDED_WAITS = 4
 
 export interface GrowthEvidence {
-  /** Milliseconds the tenant's oldest waiter has waited. */
+  /** Milliseconds the tenant's oldest waiter has waited while this process had nothing to do. */
   readonly waitedMs: number
   /** Smoothed milliseconds that a lease of this tenant is out. */
   readonly serviceMs: number
@@ -15,11 +17,17 @@ export interface GrowthEvidence {
 }
 
 /**
- * Milliseconds until a tenant that has a connection may open another; 0 or less: now.
- * The evidence is that its oldest waiter waited longer than a lease lasts: below that, the connection it
- * has will come back sooner than a new one would be there.
+ * Milliseconds until a tenant that has a connection may open another, at the earliest; 0 or less: now.
+ * The evidence is that its oldest waiter waited for the server longer than a lease lasts: below that, the
+ * connection it has comes back sooner than a new one would be there. Time in which the event loop was at work
+ * is no evidence: whoever waits for this process's CPU would wait longer with more connections.
  */
 export function growsInMs(evidence: GrowthEvidence): number {
   const waits = evidence.fill < CALM_FILL ? 1 : CROWDED_WAITS
   return Math.max(evidence.growAfterMs, evidence.serviceMs * waits) - evidence.waitedMs
+}
+
+/** Milliseconds that this thread's event loop has had nothing to do, so far. Costs less than reading the clock. */
+export function loopIdleMs(): number {
+  return performance.eventLoopUtilization().idle
 }

@@ -26,14 +26,12 @@ export class LeaseContext {
     return false
   }
 
-  /** Counts one lease of this context, until the returned function is called (once). */
-  holdLease(): () => void {
+  leaseBegan(): void {
     this.#held++
-    let out = true
-    return () => {
-      if (out) this.#held--
-      out = false
-    }
+  }
+
+  leaseEnded(): void {
+    this.#held--
   }
 
   /** Marks this context and all around it as waiting, until the returned function is called. */

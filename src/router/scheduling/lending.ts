@@ -5,27 +5,30 @@ import type { TenantPool } from '../pool/tenant-pool.ts'
 import { BatchShare } from './batch-share.ts'
 import type { AcquireRequest, Waiter } from './waiter.ts'
 
-/** What a lease counts while it is out, taken and given back in one place. */
+/** What a lease counts while it is out: taken in `begin`, given back in `end`, nowhere else. */
 export class Lending {
-  readonly #room: Room
   readonly #batch: BatchShare
 
-  constructor(room: Room, processLimit: number) {
-    this.#room = room
-    this.#batch = new BatchShare(processLimit)
+  constructor(room: Room) {
+    this.#batch = new BatchShare(room)
   }
 
   /** Whether the request's class has room: batch leases have a share of their own. */
   mayServe(pool: TenantPool, request: AcquireRequest): boolean {
-    return (
-      request.class === 'interactive' || this.#batch.hasRoom(pool.server.id, this.#room.serverLimit(pool))
-    )
+    return request.class === 'interactive' || this.#batch.hasRoom(pool)
   }
 
-  /** Who is next, of those whose class has room: a batch lease must not keep interactive ones behind it waiting. */
-  firstServable(pool: TenantPool, trust?: Trust): Waiter | undefined {
-    const fits = ({ request }: Waiter) => trust === undefined || request.trust === trust
-    return pool.waiters.find((waiter) => fits(waiter) && this.mayServe(pool, waiter.request))
+  /**
+   * Who is next, of those whose class has room: a batch lease must not keep interactive ones behind it waiting.
+   * @param isForOpening leaves out those for whom nothing is opened.
+   */
+  firstServable(pool: TenantPool, trust: Trust, isForOpening = false): Waiter | undefined {
+    for (const waiter of pool.waiters) {
+      const { request } = waiter
+      if (request.trust !== trust || (isForOpening && request.onlyIfWarm)) continue
+      if (this.mayServe(pool, request)) return waiter
+    }
+    return undefined
   }
 
   /** The connection used last that fits the request. It is leased from here. */
@@ -34,25 +37,25 @@ export class Lending {
   }
 
   begin(slot: Slot, request: AcquireRequest): Slot {
-    const endContext = request.context?.holdLease()
-    const endBatch = request.class === 'batch' ? this.#batch.take(slot.pool.server.id) : undefined
-    slot.state = 'leased'
+    const { pool } = slot
+    slot.lentTo = request
+    request.context?.leaseBegan()
+    if (request.class === 'batch') this.#batch.take(pool)
+    slot.become('leased')
     slot.leasedAt = performance.now()
-    slot.context = request.context
-    slot.endLease = () => {
-      endContext?.()
-      endBatch?.()
-    }
-    slot.pool.noteUse(slot.leasedAt)
+    pool.noteUse(slot.leasedAt, request.class === 'interactive')
     return slot
   }
 
-  /** Safe to call again. */
-  end(slot: Slot): void {
-    slot.endLease?.()
-    slot.endLease = undefined
+  /** Safe to call again. @returns whether a place in the batch share came free, which others may wait for. */
+  end(slot: Slot): boolean {
+    const request = slot.lentTo
+    slot.lentTo = undefined
     slot.revoke = undefined
     slot.lost = undefined
-    slot.context = undefined
+    request?.context?.leaseEnded()
+    if (request?.class !== 'batch') return false
+    this.#batch.giveBack(slot.pool)
+    return true
   }
 }

@@ -8,7 +8,7 @@ export function isDeadlocked(slotsInScope: Iterable<Slot>): boolean {
   let any = false
   for (const slot of slotsInScope) {
     any = true
-    if (slot.state !== 'leased' || !slot.context?.isBlocked) return false
+    if (slot.state !== 'leased' || !slot.lentTo?.context?.isBlocked) return false
   }
   return any
 }

@@ -1,37 +1,37 @@
 import type { CloseReason, EventHub } from '../events.ts'
+import type { PoolMap } from '../pool/pool-map.ts'
 import type { Bound, Room } from '../pool/room.ts'
+import type { ServerScope } from '../pool/shared-scope.ts'
 import type { Slot } from '../pool/slot.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
-import type { Lending } from './lending.ts'
-import { chooseVictim, chooseVictimPool } from './victim.ts'
-import type { Waiter } from './waiter.ts'
 
-/** A batch lease never ends a pool that was used within this. */
+/** A batch lease, and a tenant that has a connection, never end a pool that was wanted within this. */
 const HOT_MS = 10_000
-/** A tenant that has a connection grows only at the cost of pools unused for this long. */
-export const GROWTH_SPARES_MS = 1_000
-/** A tenant over its share keeps its connection from an older waiter of another tenant for this long at most. */
-const PATIENCE_MS = 25
+/** Nor the surplus of one that used it within this. */
+export const SURPLUS_SPARED_MS = 1_000
 
-/** Makes room where a bound is full, and says when a busy tenant must make it. */
+/** Every connection of the pool is idle, and nobody waits for another. */
+const isUnused = (pool: TenantPool) => pool.idleSlots.length === pool.slots.size && pool.waiters.length === 0
+
+/**
+ * Makes room where a bound is full: surplus connections first, then those of the tenant used least, by recency
+ * and frequency. A leased connection is never closed: only idle ones are ranked.
+ */
 export class Reclaimer {
   readonly #room: Room
-  readonly #lending: Lending
-  readonly #pools: ReadonlySet<TenantPool>
+  readonly #pools: PoolMap
   readonly #events: EventHub
   readonly #close: (slot: Slot, reason: CloseReason) => void
-  /** Closings under way that nobody counts on yet in this round, by bound and what it bounds. */
-  readonly #unclaimed = new Map<string, number>()
+  /** Closings under way that nobody counts on yet in this round, by what they make room in. */
+  readonly #unclaimed = new Map<object | 'pools', number>()
 
   constructor(
     room: Room,
-    lending: Lending,
-    pools: ReadonlySet<TenantPool>,
+    pools: PoolMap,
     events: EventHub,
     close: (slot: Slot, reason: CloseReason) => void,
   ) {
     this.#room = room
-    this.#lending = lending
     this.#pools = pools
     this.#events = events
     this.#close = close
@@ -42,49 +42,96 @@ export class Reclaimer {
     this.#unclaimed.clear()
   }
 
-  /** Closes one idle connection (or whole pool) in the full bound, unless one that is closing already will do. */
-  makeRoom(bound: Bound, pool: TenantPool, waiter: Waiter, isGrowth: boolean): void {
-    const key = `${bound}:${bound === 'server' ? pool.server.id : bound === 'tenant' ? pool.id : ''}`
+  /**
+   * Counts on a closing that is under way, or closes one idle connection (or whole pool) in the full bound.
+   * @param isSparing for one who may not take what others use.
+   * @returns whether room will be there.
+   */
+  makeRoom(bound: Bound, pool: TenantPool, isSparing: boolean): boolean {
+    const key = bound === 'tenant' ? pool : bound === 'pools' ? bound : this.#room.scope(bound, pool)
     const unclaimed = this.#unclaimed.get(key) ?? this.#room.leaving(bound, pool)
     this.#unclaimed.set(key, Math.max(0, unclaimed - 1))
-    if (unclaimed > 0) return
-    const spares = waiter.request.class === 'batch' ? HOT_MS : isGrowth ? GROWTH_SPARES_MS : 0
-    const usedBefore = performance.now() - spares
-    if (bound === 'pools') {
-      const victim = chooseVictimPool(this.#pools, usedBefore)
-      if (victim) for (const slot of victim.idleSlots.slice()) this.#close(slot, 'pool_limit')
-      return
-    }
-    const victim = chooseVictim(this.#pools, {
-      inScope: (other) => this.#room.shares(bound, pool, other),
-      usedBefore,
-    })
-    if (!victim) return
-    this.#events.emit('reclaimed', { tenant: victim.pool.id, server: victim.pool.server.id, scope: bound })
+    if (unclaimed > 0) return true
+    if (bound === 'pools') return this.#endPool(isSparing)
+    const victim = bound === 'tenant' ? this.#own(pool, isSparing) : this.#victim(bound, pool, isSparing)
+    if (!victim) return false
+    this.#reclaim(victim, bound)
+    return true
+  }
+
+  #reclaim(victim: Slot, scope: string): void {
+    this.#events.emit('reclaimed', { tenant: victim.pool.id, server: victim.pool.server.id, scope })
     this.#close(victim, 'reclaim')
   }
 
-  /**
-   * Whether other tenants without a connection wait longer than `own`, for room that only this pool's
-   * surplus over its share can give.
-   */
-  mustYield(pool: TenantPool, own: Waiter, waiting: Iterable<TenantPool>): boolean {
-    if (own.isNested) return false
-    const now = performance.now()
-    let rivals = 0
-    let bound: Bound | undefined
-    for (const rival of waiting) {
-      if (rival === pool || rival.slots.size > 0 || rival.openNotBefore > now) continue
-      const first = this.#lending.firstServable(rival)
-      if (!first) continue
-      if (first.arrivedAt >= own.arrivedAt || now - first.arrivedAt < PATIENCE_MS) continue
-      const full = this.#room.fullBound(rival)
-      if (full === undefined || full === 'tenant' || !this.#room.shares(full, rival, pool)) continue
-      rivals++
-      bound = full
-    }
-    if (bound === undefined || this.#room.leaving(bound, pool) >= rivals) return false
-    const share = this.#room.limit(bound, pool) / Math.max(1, this.#pools.size)
-    return (bound === 'pools' ? 1 : pool.slots.size) > share
+  /** Of the tenant itself, one that serves the other trust class: what fits is taken, not reclaimed. */
+  #own(pool: TenantPool, isSparing: boolean): Slot | undefined {
+    const { coldest } = pool
+    return coldest && isSparing && !isColdFor(coldest, SURPLUS_SPARED_MS) ? undefined : coldest
   }
+
+  #victim(bound: 'process' | 'server', pool: TenantPool, isSparing: boolean): Slot | undefined {
+    const servers = bound === 'server' ? [pool.scopes.server] : [...this.#pools.servers]
+    return isSparing ? this.#ofServersUnused(servers) : this.#ofServers(servers)
+  }
+
+  #ofServers(servers: readonly ServerScope[]): Slot | undefined {
+    const surplus = longestIdle(servers)
+    return (
+      surplus ??
+      lowest(
+        servers.map(({ idle }) => idle.least()),
+        (pool) => pool.priority,
+      )?.coldest
+    )
+  }
+
+  #ofServersUnused(servers: readonly ServerScope[]): Slot | undefined {
+    const surplus = longestIdle(servers)
+    if (surplus && isColdFor(surplus, SURPLUS_SPARED_MS)) return surplus
+    const unwanted = lowest(
+      servers.map(({ idle }) => idle.unwanted()),
+      (pool) => pool.wantedAt,
+    )
+    return unwanted && isHot(unwanted) ? undefined : unwanted?.coldest
+  }
+
+  #endPool(isSparing: boolean): boolean {
+    const servers = [...this.#pools.servers]
+    const victim = isSparing
+      ? lowest(
+          servers.map(({ idle }) => idle.unwanted(isUnused)),
+          (pool) => pool.wantedAt,
+        )
+      : lowest(
+          servers.map(({ idle }) => idle.least(isUnused)),
+          (pool) => pool.priority,
+        )
+    if (!victim || (isSparing && isHot(victim))) return false
+    for (const slot of victim.idleSlots.slice()) this.#close(slot, 'pool_limit')
+    return true
+  }
+}
+
+function isHot(pool: TenantPool): boolean {
+  return performance.now() - pool.wantedAt < HOT_MS
+}
+
+function isColdFor(slot: Slot, ms: number): boolean {
+  return performance.now() - slot.idleSince >= ms
+}
+
+function longestIdle(servers: readonly ServerScope[]): Slot | undefined {
+  return lowest(
+    servers.map(({ idle }) => idle.surplus),
+    (slot) => slot.idleSince,
+  )
+}
+
+function lowest<T>(candidates: readonly (T | undefined)[], keyOf: (candidate: T) => number): T | undefined {
+  let found: T | undefined
+  for (const candidate of candidates) {
+    if (candidate !== undefined && (found === undefined || keyOf(candidate) < keyOf(found))) found = candidate
+  }
+  return found
 }

@@ -14,7 +14,7 @@ export function acquireTimeout(room: Room, pool: TenantPool, timeoutMs: number):
 
 /** Whether the pool's waiters wait for what others hold, rather than for an opening of their own. */
 export function isBlocked(room: Room, pool: TenantPool): boolean {
-  return room.fullBound(pool) !== undefined && pool.count('opening') === 0
+  return room.fullBound(pool) !== undefined && pool.census.of('opening') === 0
 }
 
 /** The error for a caller that would wait for others who wait themselves; undefined when somebody can make room. */

@@ -2,8 +2,7 @@ import { CancelledError, RouterClosedError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
-import type { OpenGate, OpenVerdict } from '../breaker/open-gate.ts'
-import { WriteRefusals } from '../breaker/write-refusals.ts'
+import type { OpenGate } from '../breaker/open-gate.ts'
 import type { CloseReason, EventHub } from '../events.ts'
 import type { ResolvedRouterOptions } from '../options.ts'
 import { Budget } from '../pool/budget.ts'
@@ -13,33 +12,40 @@ import { type ConfirmGone, Retirement } from '../pool/retirement.ts'
 import { Room } from '../pool/room.ts'
 import type { Slot } from '../pool/slot.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
+import { Circulation } from './circulation.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { loopIdleMs } from './growth.ts'
 import { Lending } from './lending.ts'
 import { Reclaimer } from './reclaimer.ts'
 import { acquireTimeout, deadlock, isBlocked } from './refusal.ts'
+import { Turns } from './turns.ts'
 import { type AcquireRequest, Waiter } from './waiter.ts'
 import { WaitingLine } from './waiting-line.ts'
 
-/** Pools that ended and whose priority is remembered, for each pool that may be open. */
+/** Pools that ended and are remembered, for each pool that may be open. */
 const REMEMBERED_PER_POOL = 8
+/** A connection beside another of its tenant is closed when it was idle for this long. */
+const SURPLUS_IDLE_MS = 30_000
+
 /**
  * Decides who gets which connection, who opens one and who closes one. Everything between two awaits is one
  * decision, so no state is seen half changed.
- * Invariants: permits out = slots of all pools; a leased slot leaves its lease only by `giveBack` or `expire`;
- * a pool's waiters are served in order; nobody waits while an idle connection fits.
+ * Invariants: permits out = slots of all pools, in every scope, at every instant; a leased connection is closed
+ * only by its end, its deadline or a cut; those of a tenant's waiters that ask for the same (trust, class) are
+ * served in order of arrival; nobody waits while an idle connection fits; nobody is passed by younger waiters of
+ * other tenants more than `MAX_PASSES` times while it waits for room; while nobody waits, `acquire` and
+ * `giveBack` look at one pool and no other.
  */
 export class Scheduler {
   readonly #options: ResolvedRouterOptions
-  readonly #events: EventHub
   readonly #pools: PoolMap
   readonly #line: WaitingLine
   readonly #room: Room
   readonly #lending: Lending
   readonly #opener: Opener
-  readonly #reclaimer: Reclaimer
   readonly #dispatcher: Dispatcher
   readonly #retirement: Retirement
-  readonly #writeRefusals = new WriteRefusals()
+  readonly #circulation: Circulation
   readonly budget: Budget
   #isClosing = false
   #onQuiet: (() => void) | undefined
@@ -52,31 +58,28 @@ export class Scheduler {
     events: EventHub,
   ) {
     this.#options = options
-    this.#events = events
-    this.#pools = new PoolMap(options.maxPools * REMEMBERED_PER_POOL, () => this.#onQuiet?.())
-    this.#line = new WaitingLine((pool) => this.#pools.forgetIfEmpty(pool))
+    const pools = new PoolMap(options.maxPools * REMEMBERED_PER_POOL, () => this.#onQuiet?.())
+    const line = new WaitingLine((pool) => pools.forgetIfEmpty(pool))
     this.budget = new Budget(options.maxConnections)
-    this.#room = new Room(options, this.budget, this.#pools.all)
-    this.#lending = new Lending(this.#room, options.maxConnections)
-    this.#reclaimer = new Reclaimer(this.#room, this.#lending, this.#pools.all, events, (slot, why) =>
-      this.#retirement.close(slot, why),
-    )
-    this.#opener = new Opener(options, open, gate, events, {
-      opened: (slot) => this.#opened(slot),
-      failed: (slot, error, verdict) => this.#openFailed(slot, error, verdict),
+    const room = new Room(options, this.budget, pools)
+    const lending = new Lending(room)
+    const turns = new Turns(room, lending)
+    const reclaimer = new Reclaimer(room, pools, events, (slot, why) => this.#circulation.close(slot, why))
+    const opener = new Opener(options, open, gate, events, {
+      opened: (slot) => this.#circulation.opened(slot),
+      failed: (slot, error, verdict) => this.#circulation.openFailed(slot, error, verdict),
     })
-    this.#dispatcher = new Dispatcher(
-      {
-        line: this.#line,
-        lending: this.#lending,
-        room: this.#room,
-        opener: this.#opener,
-        reclaimer: this.#reclaimer,
-        gate,
-      },
-      options.growAfterMs,
-    )
-    this.#retirement = new Retirement(confirmGone, events, (slot) => this.#gone(slot))
+    const parts = { pools, line, lending, turns, room, opener, gate, reclaimer }
+    const dispatcher = new Dispatcher(parts, options.growAfterMs)
+    const retirement = new Retirement(confirmGone, events, (slot) => this.#circulation.gone(slot))
+    this.#circulation = new Circulation(options, events, { ...parts, dispatcher, retirement })
+    this.#pools = pools
+    this.#line = line
+    this.#room = room
+    this.#lending = lending
+    this.#opener = opener
+    this.#dispatcher = dispatcher
+    this.#retirement = retirement
   }
 
   get pools(): ReadonlySet<TenantPool> {
@@ -134,30 +137,17 @@ export class Scheduler {
    * @param quiet settles when the lease's last statement has ended; undefined where that is so already.
    */
   giveBack(slot: Slot, quiet: Promise<void> | undefined): void {
-    if (slot.state !== 'leased') return
-    slot.pool.noteService(performance.now() - slot.leasedAt)
-    this.#endLease(slot)
-    const { connection } = slot
-    const isSpotless =
-      slot.trust === 'application' && connection.residue === 'none' && connection.transaction === 'idle'
-    if (isSpotless && !quiet) this.#place(slot)
-    else void this.#clean(slot, quiet)
+    this.#circulation.giveBack(slot, quiet)
   }
 
   /** Takes a connection away from its lease: what runs is cancelled, or the connection destroyed. */
-  async expire(slot: Slot, quiet: Promise<void> | undefined, reason: CloseReason): Promise<void> {
-    if (slot.state !== 'leased') return
-    this.#endLease(slot)
-    if (reason !== 'expired') slot.closeReason ??= reason
-    await this.#clean(slot, quiet)
+  expire(slot: Slot, quiet: Promise<void> | undefined, reason: CloseReason): Promise<void> {
+    return this.#circulation.expire(slot, quiet, reason)
   }
 
-  /** Closes what is idle and, once it comes back, what is leased. New leases open anew. */
+  /** Closes what is idle and, once it comes back, what is leased. New leases open anew. @returns how many were idle. */
   evict(pool: TenantPool, reason: CloseReason): number {
-    for (const slot of pool.slots) if (slot.state !== 'opening') slot.closeReason ??= reason
-    const idle = pool.idleSlots.slice()
-    for (const slot of idle) this.#retirement.close(slot, reason)
-    return idle.length
+    return this.#circulation.evict(pool, reason)
   }
 
   /** As `evict`, and the pool takes no new leases. */
@@ -179,9 +169,12 @@ export class Scheduler {
   /** Closes what is idle for too long, or has lived its life. */
   sweep(): void {
     const now = performance.now()
+    const { poolIdleTimeoutMs } = this.#options
     for (const pool of this.#pools.all) {
       for (const slot of pool.idleSlots.slice()) {
-        if (now - slot.idleSince >= this.#options.poolIdleTimeoutMs) this.#retirement.close(slot, 'idle')
+        const mayIdleMs =
+          slot === pool.surplus ? Math.min(poolIdleTimeoutMs, SURPLUS_IDLE_MS) : poolIdleTimeoutMs
+        if (now - slot.idleSince >= mayIdleMs) this.#circulation.close(slot, 'idle')
         else this.#retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)
       }
     }
@@ -216,6 +209,7 @@ export class Scheduler {
       () => acquireTimeout(this.#room, home(), request.timeoutMs),
       (ended) => this.#line.leave(home(), ended),
       () => isBlocked(this.#room, home()),
+      loopIdleMs(),
     )
     this.#line.join(pool, waiter)
     this.#dispatcher.pump()
@@ -225,73 +219,5 @@ export class Scheduler {
       waiter.reject(error)
     }
     return waiter.promise
-  }
-
-  /** Where a connection goes that is open, clean and nobody's: to the next of its tenant, away, or idle. */
-  #place(slot: Slot, mayKeep = true): void {
-    const { pool } = slot
-    if (!slot.connection.isOpen) return
-    if (this.#writeRefusals.isRecyclingDue(pool.id, slot.connection)) this.evict(pool, 'read_only')
-    if (slot.closeReason || pool.isDraining)
-      return this.#retirement.close(slot, slot.closeReason ?? 'rotated')
-    const waiter = this.#lending.firstServable(pool, slot.trust)
-    if (!waiter) {
-      pool.putIdle(slot)
-      const isGoing = this.#retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)
-      if (!isGoing) this.#dispatcher.pump()
-    } else if (mayKeep && this.#reclaimer.mustYield(pool, waiter, this.#line.pools)) {
-      this.#retirement.close(slot, 'fairness')
-    } else {
-      this.#dispatcher.hand(slot, waiter)
-      // What the last lease counted against its class may be what others wait for.
-      this.#dispatcher.pump()
-    }
-  }
-
-  #endLease(slot: Slot): void {
-    this.#lending.end(slot)
-    slot.state = 'cleaning'
-  }
-
-  async #clean(slot: Slot, quiet: Promise<void> | undefined): Promise<void> {
-    if (await this.#retirement.clean(slot, quiet ?? Promise.resolve())) this.#place(slot)
-  }
-
-  #opened(slot: Slot): void {
-    void slot.connection.closed.then(() => {
-      slot.lost?.()
-      this.#lending.end(slot)
-      this.#retirement.socketClosed(slot)
-      this.#dispatcher.pump()
-    })
-    slot.pool.noteSuccess()
-    this.#place(slot, false)
-    this.#dispatcher.pump()
-  }
-
-  #openFailed(slot: Slot, error: Error, { retryInMs, isServerFull }: OpenVerdict): void {
-    const { pool } = slot
-    this.#retirement.openFailed(slot)
-    if (isServerFull) this.#room.noteServerFull(pool)
-    else pool.noteFailure(retryInMs)
-    if (retryInMs === undefined && !pool.hasOpen(slot.trust)) this.#line.refuse(pool, error, slot.trust)
-    this.#pools.forgetIfEmpty(pool)
-    this.#dispatcher.pump()
-  }
-
-  /** The one place where the permit of an opened connection goes back. */
-  #gone(slot: Slot): void {
-    const { pool } = slot
-    if (!pool.slots.delete(slot)) return
-    this.#endLease(slot)
-    slot.state = 'closing'
-    pool.removeIdle(slot)
-    slot.permit.release()
-    if (pool.slots.size === 0) {
-      const reason = slot.closeReason ?? 'lost'
-      this.#events.emit('evicted', { tenant: pool.id, server: pool.server.id, reason })
-    }
-    this.#pools.forgetIfEmpty(pool)
-    this.#dispatcher.pump()
   }
 }

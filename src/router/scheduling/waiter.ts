@@ -8,6 +8,8 @@ export interface AcquireRequest {
   readonly class: 'interactive' | 'batch'
   readonly signal: AbortSignal | undefined
   readonly timeoutMs: number
+  /** No connection is opened for it: it takes one that is open or being opened for others. */
+  readonly onlyIfWarm: boolean
   /** The scoped use that asks; undefined at top level. */
   readonly context: LeaseContext | undefined
 }
@@ -19,6 +21,10 @@ export interface AcquireRequest {
 export class Waiter {
   readonly request: AcquireRequest
   readonly arrivedAt = performance.now()
+  /** What `loopIdleMs` said then. */
+  readonly idleAtArrival: number
+  /** How often its scopes had seen somebody passed when it joined its queue. */
+  passesBefore = { server: 0, process: 0 }
   readonly promise: Promise<Slot>
   /** The caller holds a lease while it waits for this one. */
   readonly isNested: boolean
@@ -32,14 +38,17 @@ export class Waiter {
   /**
    * @param onEnd called when the deadline or the abort ends the wait.
    * @param isBlocked whether it waits for what others hold, rather than for a connection that is being opened.
+   * @param idleMs what `loopIdleMs` says now.
    */
   constructor(
     request: AcquireRequest,
     deadlineError: () => Error,
     onEnd: (waiter: Waiter) => void,
     isBlocked: () => boolean,
+    idleMs: number,
   ) {
     this.request = request
+    this.idleAtArrival = idleMs
     this.isNested = request.context?.holdsLease ?? false
     const { promise, resolve, reject } = withResolvers<Slot>()
     this.promise = promise

@@ -23,16 +23,6 @@ export class WaitingLine {
     return this.#pools
   }
 
-  /** Pools whose first waiter holds leases already come first, else the one that waits longest. */
-  inOrder(): TenantPool[] {
-    return [...this.#pools].sort((a, b) => {
-      const x = a.waiters[0]
-      const y = b.waiters[0]
-      if (!x || !y) return 0
-      return Number(y.isNested) - Number(x.isNested) || x.arrivedAt - y.arrivedAt
-    })
-  }
-
   /**
    * Where the line is at its bound, the last of the longest queue leaves it, so that one tenant cannot take
    * all places.
@@ -49,6 +39,8 @@ export class WaitingLine {
   }
 
   join(pool: TenantPool, waiter: Waiter): void {
+    const { server, process } = pool.scopes
+    waiter.passesBefore = { server: server.passes, process: process.passes }
     pool.enqueue(waiter)
     this.#pools.add(pool)
     this.#size++
@@ -73,8 +65,16 @@ export class WaitingLine {
 
   /** Ends the wait of all in a pool, or of those of one trust class. */
   refuse(pool: TenantPool, error: Error, trust?: Trust): void {
-    for (const waiter of pool.waiters.slice()) {
-      if (trust !== undefined && waiter.request.trust !== trust) continue
+    this.#refuse(pool, error, ({ request }) => trust === undefined || request.trust === trust)
+  }
+
+  /** Ends the wait of those for whom nothing is opened. */
+  refuseCold(pool: TenantPool, error: Error, trust: Trust): void {
+    this.#refuse(pool, error, ({ request }) => request.onlyIfWarm && request.trust === trust)
+  }
+
+  #refuse(pool: TenantPool, error: Error, isMeant: (waiter: Waiter) => boolean): void {
+    for (const waiter of pool.waiters.filter(isMeant)) {
       this.leave(pool, waiter)
       waiter.reject(error)
     }

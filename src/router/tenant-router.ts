@@ -178,6 +178,7 @@ export class TenantRouter implements AsyncDisposable {
       class: terms.class,
       signal: terms.signal,
       timeoutMs: terms.acquireTimeoutMs,
+      onlyIfWarm: terms.onlyIfWarm,
       context: currentLeaseContext(),
     })
     const lease = this.#lend(slot, terms.leaseTimeoutMs)

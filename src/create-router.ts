@@ -4,6 +4,7 @@ import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
 import { lateOpener } from './router/late-opener.ts'
 import { RouterOptions } from './router/options.ts'
+import { type PasswordProvider, PasswordSource } from './router/password-source.ts'
 import { TenantRouter } from './router/tenant-router.ts'
 import type { Secret } from './secret.ts'
 
@@ -18,6 +19,8 @@ export interface CreateRouterOptions extends RouterOptions {
   readonly staleMaxMs?: number
   /** Where what is held of the registry is kept, for a start while the registry is down. Default: nowhere. */
   readonly snapshotFile?: string
+  /** Functions that make short-lived passwords, by the name that a server's record has for its own. */
+  readonly passwordProviders?: Readonly<Record<string, PasswordProvider>>
   /** Hears of what goes wrong in the background: a faulty file, a watch that was cut. Default: a process warning. */
   readonly onFault?: (fault: unknown) => void
 }
@@ -33,6 +36,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     masterKey,
     staleMaxMs = STALE_MAX_MS,
     snapshotFile,
+    passwordProviders,
     onFault = warn,
     ...rest
   } = options
@@ -44,7 +48,12 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     await access.close()
     throw new RegistryUnavailableError('the registry cannot be opened, and no snapshot stands in for it')
   }
-  const backends = lateOpener(new Sealer(keys), registry, routerOptions)
+  const backends = lateOpener(
+    new Sealer(keys),
+    registry,
+    routerOptions,
+    new PasswordSource(passwordProviders),
+  )
   return new TenantRouter(directory, backends, rest, () => access.close())
 }
 

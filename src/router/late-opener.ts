@@ -1,5 +1,6 @@
 import type { Sealer } from '../registry/sealing.ts'
 import type { ResolvedRouterOptions } from './options.ts'
+import { PasswordSource } from './password-source.ts'
 import { RouteOpener } from './route-opener.ts'
 import type { Backends } from './tenant-router.ts'
 
@@ -11,9 +12,10 @@ export function lateOpener(
   sealer: Sealer,
   registry: { readonly id: string },
   options: ResolvedRouterOptions,
+  passwords = new PasswordSource(),
 ): Backends {
   let made: RouteOpener | undefined
-  const opener = () => (made ??= new RouteOpener(sealer, registry.id, options))
+  const opener = () => (made ??= new RouteOpener(sealer, registry.id, options, undefined, passwords))
   return {
     open: (record, server, terms) => opener().open(record, server, terms),
     confirmGone: (suspect, signal, gate) => opener().confirmGone(suspect, signal, gate),

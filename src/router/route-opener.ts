@@ -11,6 +11,7 @@ import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { OpenGate } from './breaker/open-gate.ts'
 import { proveIdentity } from './identity.ts'
 import type { ResolvedRouterOptions } from './options.ts'
+import { PasswordSource } from './password-source.ts'
 import type { OpenTerms } from './pool/opener.ts'
 import { cancelUntilQuiet } from './pool/quiet.ts'
 import type { Suspect } from './pool/retirement.ts'
@@ -38,6 +39,7 @@ export class RouteOpener {
   readonly #registryId: string
   readonly #options: ResolvedRouterOptions
   readonly #connect: Connect
+  readonly #passwords: PasswordSource
   readonly #scramKeys = new ScramKeyCache()
   /** At most one headroom connection by server: the next waits for the one before. */
   readonly #headroom = new Map<string, Promise<unknown>>()
@@ -48,7 +50,9 @@ export class RouteOpener {
     registryId: string,
     options: ResolvedRouterOptions,
     connect: Connect = openConnection,
+    passwords = new PasswordSource(),
   ) {
+    this.#passwords = passwords
     this.#connect = connect
     this.#sealer = sealer
     this.#registryId = registryId
@@ -65,10 +69,14 @@ export class RouteOpener {
       // For a router that is gone: no lease's own deadline is later than the router's, which comes first.
       idle_in_transaction_session_timeout: String(leaseTimeoutMs + 5_000),
     }
+    const target = await this.#targetOf(record, server, terms)
     const connection = await this.#connect(
-      { ...this.#targetOf(record, server), settings, typesKey: typesKeyOf(record) },
+      { ...target, settings, typesKey: typesKeyOf(record) },
       { ...terms, scramKeys },
-    )
+    ).catch((error: unknown) => {
+      if (error instanceof LoginFailedError) this.#passwords.forget(record, server)
+      throw error
+    })
     const proof = proveIdentity(connection, record)
     try {
       await within(unlessAborted(proof, signal), connectTimeoutMs, late(server))
@@ -116,17 +124,16 @@ export class RouteOpener {
     const { connectTimeoutMs } = this.#options
     // Nothing that the role has set for itself may change what the statement means.
     const settings = { search_path: '', statement_timeout: String(connectTimeoutMs) }
-    const target = { ...this.#targetOf(record, server), settings }
+    const terms = { connectTimeoutMs, signal }
+    const target = { ...(await this.#targetOf(record, server, terms)), settings }
     const refusal = gate.refusal(record, server)
     if (refusal) throw refusal
     const attempt = gate.begin(record, server)
     const scramKeys = this.#scramKeys
-    const connection = await this.#connect(target, { connectTimeoutMs, signal, scramKeys }).catch(
-      (error: Error) => {
-        attempt.failed(error)
-        throw error
-      },
-    )
+    const connection = await this.#connect(target, { ...terms, scramKeys }).catch((error: Error) => {
+      attempt.failed(error)
+      throw error
+    })
     attempt.opened()
     try {
       const run = connection.run({ text: TERMINATE, params: [pid, role], prepare: false })
@@ -137,8 +144,13 @@ export class RouteOpener {
     }
   }
 
-  #targetOf(record: TenantRecord, server: ServerRecord): ConnectionTarget {
-    return targetOf(record, server, this.#sealer, this.#registryId)
+  async #targetOf(
+    record: TenantRecord,
+    server: ServerRecord,
+    terms: Pick<OpenTerms, 'connectTimeoutMs' | 'signal'>,
+  ): Promise<ConnectionTarget> {
+    const provided = await this.#passwords.passwordFor(record, server, terms)
+    return targetOf(record, server, this.#sealer, this.#registryId, provided)
   }
 }
 

@@ -25,6 +25,15 @@ describe.each([15, 18] as const)('adding a server that runs Postgres %i', (versi
 describe('adding a server', () => {
   const refused = { code: 'precondition_failed' }
 
+  it('keeps the name of a password provider, where nothing is provisioned', async () => {
+    await using ground = await LifecycleGround.start(18)
+    const wanted = { id: 'main', dsn: ground.admin.dsn, passwordProvider: 'iam' }
+    await expect(addServer(ground.parts, wanted, 'test')).rejects.toMatchObject(refused)
+    await addServer(ground.parts, { ...wanted, provision: false }, 'test')
+    const entry = await ground.registry.find('server', 'main')
+    expect(entry?.record).toMatchObject({ passwordProvider: 'iam', admin: null })
+  })
+
   it('refuses a superuser, and logins that cannot make databases and roles', async () => {
     await using ground = await LifecycleGround.start(18)
     const superuser = addServer(ground.parts, { id: 'main', dsn: ground.server.dsn() }, 'test')
@@ -99,6 +108,6 @@ describe('adding a server', () => {
 
   it('refuses inputs that it does not know', () => {
     expect(AddServer.safeParse({ id: randomName('S'), dsn: 'x' }).success).toBe(false)
-    expect(AddServer.safeParse({ id: 'main', dsn: 'x', via: 'direct' }).success).toBe(false)
+    expect(AddServer.safeParse({ id: 'main', dsn: 'x', endpoints: [] }).success).toBe(false)
   })
 })

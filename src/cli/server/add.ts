@@ -10,6 +10,7 @@ const Options = z.object({
   provision: z.boolean().default(true),
   maxConnections: z.coerce.number().optional(),
   via: AddServer.shape.via,
+  passwordProvider: z.string().optional(),
   headroom: z.coerce.number().optional(),
   label: z.array(z.string()).default([]),
 })
@@ -21,6 +22,7 @@ export function addServerAdd(parent: Command, cli: CommandLine): void {
     )
     .option('--no-provision', 'use the login for the checks only and forget it: nothing is provisioned there')
     .option('--via <what>', 'direct, session-pooler or transaction-pooler (default: direct)')
+    .option('--password-provider <name>', "what makes its roles' passwords, in routers of the library")
     .option('--max-connections <n>', 'connections for tenants (default: 70 % of what the server gives)')
     .option('--headroom <n>', 'connections beside those, for admin, cancel and terminate (default: 3)')
     .option('--label <name=value>', 'may be repeated', collect)

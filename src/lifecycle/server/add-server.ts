@@ -22,6 +22,8 @@ export const AddServer = z.strictObject({
   provision: z.boolean().default(true),
   /** What stands at that address. Behind a pooler nothing is provisioned, and `maxConnections` must be given. */
   via: ServerRecord.shape.via,
+  /** The name under which routers are given a function that makes the passwords of its roles. */
+  passwordProvider: z.string().min(1).max(63).nullable().default(null),
   /** Connections for tenants. Default: 70 % of what the server gives to ordinary roles. */
   maxConnections: z.int().positive().optional(),
   /** Connections beside those: admin, cancel, terminate. */
@@ -53,6 +55,11 @@ export async function addServer(
   const dsn = parseDsn(wanted.dsn)
   await sameServer(parts, wanted.id, dsn)
   if (wanted.via !== 'direct') refuseForPooler(wanted)
+  if (wanted.provision && wanted.passwordProvider !== null) {
+    throw new PreconditionFailedError(
+      'Tenants that are provisioned have passwords of their own: say --no-provision.',
+    )
+  }
   await using session = await Session.readOnly({ ...dsn, via: wanted.via })
   const capacity = await measureCapacity(session)
   if (wanted.provision) await checkAdmin(session, capacity, wanted.headroom)
@@ -71,7 +78,7 @@ export async function addServer(
       id: wanted.id,
       ...seen,
       via: wanted.via,
-      passwordProvider: null,
+      passwordProvider: wanted.passwordProvider,
       labels: wanted.labels,
       cluster: clusterSeen(pin, before?.record.cluster),
       createdAt: before?.record.createdAt ?? now(),

@@ -2,7 +2,9 @@ import type { Context } from 'hono'
 import type { HeldAnswer, HeldBytes } from '../query/held-bytes.ts'
 import type { Log } from '../telemetry/log.ts'
 import { jsonAnswer } from './json-answer.ts'
+import { asTenantryError } from './problem.ts'
 import { outgoingOf, type TenantEnv } from './request-context.ts'
+import { logError } from './request-observation.ts'
 import { StreamedBody } from './streamed-body.ts'
 
 /** What answers of any size share. */
@@ -42,19 +44,20 @@ function inParts(c: Context<TenantEnv>, terms: AnswerTerms, text: string, held: 
   const bytes = Buffer.from(text)
   held.shrinkTo(bytes.length)
   const body = new StreamedBody(terms.stallMs, outgoingOf(c))
-  void writeParts(body, bytes).finally(() => held[Symbol.dispose]())
+  const failed = (cause: unknown) => {
+    const status = 499 // nobody reads it
+    logError(terms.log, asTenantryError(cause), { plane: 'tenant', requestId: c.get('requestId'), status })
+  }
+  void writeParts(body, bytes)
+    .catch(failed)
+    .finally(() => held[Symbol.dispose]())
   return new Response(body.readable, {
     headers: { 'content-type': 'application/json', 'content-length': String(bytes.length) },
   })
 }
 
-/** Never rejects: a client that has gone, or does not read, has no answer. */
+/** Rejects when the client has gone, or does not read. */
 async function writeParts(body: StreamedBody, bytes: Uint8Array): Promise<void> {
-  try {
-    for (let at = 0; at < bytes.length; at += PART_BYTES)
-      await body.write(bytes.subarray(at, at + PART_BYTES))
-    body.end()
-  } catch {
-    // The body is over.
-  }
+  for (let at = 0; at < bytes.length; at += PART_BYTES) await body.write(bytes.subarray(at, at + PART_BYTES))
+  body.end()
 }

@@ -12,6 +12,7 @@ import { generateMasterKey } from '../../src/registry/master-keys.ts'
 import { type Service, startService } from '../../src/server.ts'
 import { openLog } from '../../src/telemetry/log.ts'
 import { type PostgresServer, sharedPostgres } from '../support/postgres.ts'
+import { ChildService } from './child-service.ts'
 
 export interface RawAnswer {
   readonly status: number
@@ -31,8 +32,8 @@ export interface RawAsk {
 }
 
 /** The whole service on ports of its own, over a registry that begins with one operator key. */
-export class ServiceWorld implements AsyncDisposable {
-  readonly service: Service
+export class ServiceWorld<S extends Service = Service> implements AsyncDisposable {
+  readonly service: S
   readonly server: PostgresServer
   readonly logLines: string[]
   readonly #admin: string
@@ -42,7 +43,7 @@ export class ServiceWorld implements AsyncDisposable {
   readonly #answers: string[] = []
   readonly #secrets: string[] = []
 
-  constructor(service: Service, admin: string, folder: string, logLines: string[]) {
+  constructor(service: S, admin: string, folder: string, logLines: string[]) {
     this.service = service
     this.server = sharedPostgres()
     this.#admin = admin
@@ -153,6 +154,24 @@ export function answerOf(sent: ClientRequest): Promise<RawAnswer> {
 
 /** @param settings beside those that every service needs, without their prefix. */
 export async function startServiceWorld(settings: Record<string, string> = {}): Promise<ServiceWorld> {
+  return startedBy(settings, (variables, logLines) => {
+    const log = openLog('debug', { write: (line: string) => void logLines.push(line) })
+    return startService(readServiceSettings(variables), { log })
+  })
+}
+
+/** As `startServiceWorld`, in a process of its own. */
+export async function startChildWorld(
+  settings: Record<string, string> = {},
+  openFiles?: number,
+): Promise<ServiceWorld<ChildService>> {
+  return startedBy(settings, (variables, logLines) => ChildService.start(variables, logLines, openFiles))
+}
+
+async function startedBy<S extends Service>(
+  settings: Record<string, string>,
+  start: (variables: Readonly<Record<string, string>>, logLines: string[]) => Promise<S>,
+): Promise<ServiceWorld<S>> {
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-service-'))
   const path = join(folder, 'registry.yaml')
   const admin = await firstKey(path)
@@ -166,10 +185,8 @@ export async function startServiceWorld(settings: Record<string, string> = {}): 
   }
   const named = Object.entries(variables).map(([name, value]) => [`TENANTRY_${name}`, value])
   const logLines: string[] = []
-  const log = openLog('debug', { write: (line: string) => void logLines.push(line) })
   try {
-    const service = await startService(readServiceSettings(Object.fromEntries(named)), { log })
-    return new ServiceWorld(service, admin, folder, logLines)
+    return new ServiceWorld(await start(Object.fromEntries(named), logLines), admin, folder, logLines)
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error

@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { type IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { ChildService } from './child-service.ts'
+import { answerOf, type ServiceWorld, startChildWorld } from './service-world.ts'
+
+const MIB = 1_048_576
+const rss = (service: ChildService) => service.metric('process_resident_memory_bytes')
+
+describe('memory', { timeout: 60_000 }, () => {
+  let world: ServiceWorld<ChildService>
+  let key: string
+  beforeAll(async () => {
+    world = await startChildWorld({ MAX_CONNECTIONS_PER_TENANT: '20', ACQUIRE_TIMEOUT_MS: '30000' })
+    key = (await world.tenant('acme')).key
+  }, 60_000)
+  afterAll(() => world[Symbol.asyncDispose]())
+
+  const open = (body: object) => world.open('/v1/query', { key, body })
+
+  it('stays flat while 100 MB are streamed to a client that pauses again and again', async () => {
+    await answerOf(open({ sql: 'select 1', format: 'ndjson' }))
+    const before = await rss(world.service)
+    const sql = "select repeat('x', 10000) as x from generate_series(1, 10000)"
+    const sent = open({ sql, format: 'ndjson' })
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    let bytes = 0
+    let highest = 0
+    let nextLook = 20 * MIB
+    let tail = ''
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      tail = (tail + chunk.toString()).slice(-500)
+      if (bytes < nextLook) continue
+      nextLook += 20 * MIB
+      await sleep(50) // the client's own pause: what is not read must wait on the server
+      highest = Math.max(highest, await rss(world.service))
+    }
+    expect(bytes).toBeGreaterThan(100_000_000)
+    expect(tail).toContain('"end":{')
+    expect(highest - before).toBeLessThan(100 * MIB)
+  })
+
+  it('is bounded while thirty ask for ten million rows at once, and the service serves on', async () => {
+    const before = await rss(world.service)
+    const sql = 'select generate_series(1, 10000000)'
+    const asked = Array.from({ length: 30 }, () => answerOf(open({ sql })))
+    let highest = before
+    let isOver = false
+    const watching = (async () => {
+      while (!isOver) highest = Math.max(highest, await rss(world.service))
+    })()
+    const codes = new Set((await Promise.all(asked)).map(({ status, json }) => `${status} ${json.code}`))
+    isOver = true
+    await watching
+    expect([...codes]).toEqual(['507 result_too_large'])
+    expect(highest - before).toBeLessThan(150 * MIB)
+    expect((await answerOf(open({ sql: 'select 1 as one' }))).json.rows).toEqual([{ one: 1 }])
+  })
+})
+
+describe('open files', { timeout: 60_000 }, () => {
+  it('run out: nobody is served, the process lives, and serves again when there are some', async () => {
+    await using world = await startChildWorld({}, 128)
+    const { key } = await world.tenant('acme')
+    const ask = () => world.ask('/v1/query', { key, body: { sql: 'select 1 as one' } })
+    expect((await ask()).status).toBe(200)
+    const { port, hostname } = new URL(world.service.url)
+    const sockets: Socket[] = []
+    for (let n = 0; n < 200; n++) {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => undefined)
+      sockets.push(socket)
+    }
+    // One that cannot be taken is closed at once.
+    await vi.waitFor(() => expect(sockets.some((socket) => socket.destroyed)).toBe(true), 10_000)
+    await expect(ask()).rejects.toThrow(/ECONNRESET|hang up/)
+    for (const socket of sockets) socket.destroy()
+    await vi.waitFor(async () => expect((await ask()).json.rows).toEqual([{ one: 1 }]), 10_000)
+  })
+})

@@ -42,4 +42,4 @@ it('a Consul without a leader still tells what it knows, takes no change, and is
     interval: 20,
   })
   expect(await registry.find('tenant', 'globex')).not.toHaveProperty('mayLag')
-})
+}, 60_000)

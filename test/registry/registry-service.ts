@@ -8,6 +8,7 @@ import { generateMasterKey } from '../../src/registry/master-keys.ts'
 import type { Put } from '../../src/registry/registry.ts'
 import { startService } from '../../src/server.ts'
 import { openLog } from '../../src/telemetry/log.ts'
+import { ChildService } from '../http/child-service.ts'
 import { ServiceWorld } from '../http/service-world.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
 import { sharedPostgres } from '../support/postgres.ts'
@@ -39,6 +40,13 @@ export async function startRegistryService() {
     proxy,
     snapshot,
     url: url.href,
+    /** As `serve`, in a process of its own that is started with these variables too. */
+    serveApart: async (settings: Readonly<Record<string, string>>): Promise<ServiceWorld> => {
+      const logLines: string[] = []
+      const own = await mkdtemp(join(tmpdir(), 'tenantry-serve-'))
+      const child = await ChildService.start({ ...variables, ...settings }, logLines)
+      return new ServiceWorld(child, admin, own, logLines)
+    },
     masterKey: variables['TENANTRY_MASTER_KEY'] ?? '',
     /** @param settings by their full names; `TENANTRY_SNAPSHOT_FILE: ''` for none. */
     serve: async (settings: Record<string, string> = {}): Promise<ServiceWorld> => {

@@ -1,0 +1,55 @@
+import { expect, it, vi } from 'vitest'
+import type { ServiceWorld } from '../http/service-world.ts'
+import { wallClock } from '../support/faketime.ts'
+import { startRegistryService } from './registry-service.ts'
+
+const HOUR = 3_600
+const seen = { timeout: 10_000, interval: 20 }
+
+const ask = (world: ServiceWorld, key: string, sql: string) => world.ask('/v1/query', { key, body: { sql } })
+const pidOf = async (world: ServiceWorld, key: string): Promise<number> =>
+  (await ask(world, key, 'select pg_backend_pid() as pid')).json.rows[0].pid
+
+/** Seconds that the service's wall clock is ahead of ours, as its answers say. */
+async function ahead(world: ServiceWorld): Promise<number> {
+  const { headers } = await world.operate('/livez')
+  return (Date.parse(headers.date ?? '') - Date.now()) / 1_000
+}
+
+async function metric(world: ServiceWorld, name: string): Promise<number> {
+  const { text } = await world.operate('/metrics')
+  const values = [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))]
+  return values.reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
+it('a clock that is set an hour ahead, then an hour back, ends no pool, no lease and no deadline early or late', async () => {
+  await using clock = await wallClock()
+  const ground = await startRegistryService()
+  await using world = await ground.serveApart({ ...clock.variables, TENANTRY_STATEMENT_TIMEOUT_MS: '1000' })
+  const [acme, globex, cold] = [
+    await world.tenant('acme'),
+    await world.tenant('globex'),
+    await world.tenant('cold'),
+  ]
+  const before = [await pidOf(world, acme.key), await pidOf(world, globex.key)]
+  for (const seconds of [HOUR, -HOUR]) {
+    const began = performance.now()
+    const short = ask(world, acme.key, 'select pg_sleep(0.5)')
+    const long = ask(world, globex.key, 'select pg_sleep(10)')
+    await clock.shift(seconds)
+    await vi.waitFor(async () => expect(Math.abs((await ahead(world)) - seconds)).toBeLessThan(30), seen)
+    expect((await short).status).toBe(200)
+    expect((await long).json.code).toBe('statement_timeout')
+    expect(performance.now() - began).toBeGreaterThan(950)
+    expect(performance.now() - began).toBeLessThan(5_000)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(world, acme.key, 'select 1')))
+    expect(answers.every(({ status }) => status === 200)).toBe(true)
+  }
+  const alive = await world.server.query('select pid from pg_stat_activity where pid = any($1)', [before])
+  expect(alive).toHaveLength(2)
+  expect(await metric(world, 'tenantry_pool_evictions_total')).toBe(0)
+  expect(await metric(world, 'tenantry_registry_staleness_seconds')).toBeLessThan(5)
+  await world.operate('/v1/tenants/globex/suspend', { method: 'POST' })
+  expect((await ask(world, globex.key, 'select 1')).json.code).toBe('tenant_suspended')
+  expect((await ask(world, cold.key, 'select 1')).status).toBe(200)
+}, 60_000)

@@ -53,7 +53,10 @@ export class MessageReader {
   read(chunk: Buffer, visitor: MessageVisitor): Buffer {
     if (this.#dropped === undefined) {
       let at = 0
-      while (at < chunk.length) at = this.#step(chunk, at, visitor)
+      while (at < chunk.length) {
+        at = this.#wholeMessages(chunk, at, visitor)
+        if (at < chunk.length) at = this.#step(chunk, at, visitor)
+      }
       return chunk
     }
     const passed: Buffer[] = []
@@ -65,6 +68,21 @@ export class MessageReader {
       if (!this.#isDropped) passed.push(chunk.subarray(from, at))
     }
     return Buffer.concat(passed)
+  }
+
+  /** Goes on to the first message that is not whole in the chunk: most are, and need nothing remembered. */
+  #wholeMessages(chunk: Buffer, from: number, visitor: MessageVisitor): number {
+    if (this.#left > 0 || this.#headerBytes > 0) return from
+    let at = from
+    while (at + 5 <= chunk.length) {
+      const length = chunk.readUInt32BE(at + 1)
+      const end = at + 1 + length
+      if (length < 4 || end > chunk.length) break
+      const type = chunk[at] ?? 0
+      if (visitor.header(type, length - 4)) visitor.message(type, chunk.subarray(at + 5, end))
+      at = end
+    }
+    return at
   }
 
   /** Goes on to the end of a header, of a body or of the chunk. */

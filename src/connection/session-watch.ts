@@ -62,13 +62,15 @@ export class SessionWatch implements MessageVisitor {
 
   header(type: number, length: number): boolean {
     this.#running()?.header(type, length)
+    if (type === Message.dataRow) {
+      this.#isAnswered = true
+      this.hasRowsLeft = true
+      this.sawRows = true
+      return false
+    }
     if (type === Message.readyForQuery && !this.#isAnswered) this.isUntimely = true
     if (!UNASKED.has(type)) this.#isAnswered = type !== Message.readyForQuery
     switch (type) {
-      case Message.dataRow:
-        this.hasRowsLeft = true
-        this.sawRows = true
-        return false
       case Message.bindComplete:
         this.isBound = true
         return false
@@ -104,10 +106,13 @@ export class SessionWatch implements MessageVisitor {
   #completed(tag: CommandTag): void {
     this.tag = tag
     this.hasRowsLeft = false
-    this.residue = worse(this.residue, residueOf(tag.command))
-    if (tag.command === 'LOAD') this.hasLoaded = true
-    if (mayChangeTypes(tag.command)) this.mayHaveChangedTypes = true
-    if (isLasting(tag.command, this.#isInTransaction)) this.lasting ??= tag.command
+    const left = residueOf(tag.command)
+    if (left !== 'none') {
+      this.residue = worse(this.residue, left)
+      if (tag.command === 'LOAD') this.hasLoaded = true
+      if (mayChangeTypes(tag.command)) this.mayHaveChangedTypes = true
+      if (isLasting(tag.command, this.#isInTransaction)) this.lasting ??= tag.command
+    }
     if (BEGINS.has(tag.command)) this.#isInTransaction = true
     if (ENDS.has(tag.command)) this.#isInTransaction = false
   }

@@ -169,7 +169,9 @@ export function describeEndings(port: PortUnderTest): void {
     await own.close()
     expect([own.isOpen, own.mayLiveOn]).toEqual([false, false])
     const text = 'select 1 from pg_stat_activity where pid = $1'
-    await vi.waitFor(async () => expect(await port.ground.server.query(text, [own.pid])).toEqual([]))
+    await vi.waitFor(async () => expect(await port.ground.server.query(text, [own.pid])).toEqual([]), {
+      timeout: 10_000,
+    })
   })
 
   describe('not opened', () => {

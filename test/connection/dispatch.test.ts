@@ -223,7 +223,7 @@ describe('COPY', () => {
       expect(chunk).toBeInstanceOf(Buffer)
       break
     }
-    await vi.waitFor(() => expect(connection.isBusy).toBe(false))
+    await vi.waitFor(() => expect(connection.isBusy).toBe(false), { timeout: 10_000 })
     await expectCleanNext()
   })
 

@@ -59,7 +59,8 @@ describe('a guarded statement', () => {
       using guard = new StatementGuard(lease, 5_000, signal)
       await guard.run({ text: 'select 1' }).catch(() => undefined)
     }
-    expect(timers()).toBe(before)
+    // One of somebody else's may have ended meanwhile.
+    expect(timers()).toBeLessThanOrEqual(before)
   })
 })
 

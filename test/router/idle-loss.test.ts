@@ -16,7 +16,7 @@ it('does not show when a connection is lost while idle: 20 kills, no error', asy
     await world.server.query('select pg_terminate_backend($1, 5000)', [pid])
   }
   expect(pids.size).toBe(20)
-  await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0))
+  await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 10_000 })
 })
 
 it('says once that a connection was reset under an answer, and has its permit back', async () => {
@@ -28,13 +28,16 @@ it('says once that a connection was reset under an answer, and has its permit ba
   const text = 'select repeat(md5(g::text), 100), pg_sleep(0.01) from generate_series(1, 500) g'
   using lease = await world.lease('acme')
   const running = lease.run({ text }).catch((error: unknown) => error)
-  await vi.waitFor(async () => {
-    const [row] = await world.server.query<{ n: number }>(
-      "select count(*)::int as n from pg_stat_activity where datname = $1 and wait_event = 'PgSleep'",
-      [world.placeOf('acme').database],
-    )
-    expect(row?.n).toBe(1)
-  })
+  await vi.waitFor(
+    async () => {
+      const [row] = await world.server.query<{ n: number }>(
+        "select count(*)::int as n from pg_stat_activity where datname = $1 and wait_event = 'PgSleep'",
+        [world.placeOf('acme').database],
+      )
+      expect(row?.n).toBe(1)
+    },
+    { timeout: 10_000 },
+  )
   await proxy.setMode('reset')
   expect(await running).toBeInstanceOf(OutcomeUnknownError)
   lease.release()
@@ -56,7 +59,7 @@ it('frees the place of a half-open connection within a second of the deadline of
   await proxy.setMode('half-open')
   await expect(lease.run({ text: 'select 1' })).rejects.toBeInstanceOf(OutcomeUnknownError)
   expect(performance.now() - start).toBeLessThan(3_000)
-  await vi.waitFor(() => expect(closed).toHaveLength(1))
+  await vi.waitFor(() => expect(closed).toHaveLength(1), { timeout: 10_000 })
   await proxy.setMode('pass')
   await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 10_000 })
   using next = await world.lease('acme')

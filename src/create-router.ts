@@ -1,3 +1,5 @@
+import type { LookupFunction } from 'node:net'
+import { openConnection } from './connection/open.ts'
 import { RegistryUnavailableError } from './errors.ts'
 import { MasterKeys } from './registry/master-keys.ts'
 import { RegistryAccess } from './registry/registry-access.ts'
@@ -21,6 +23,8 @@ export interface CreateRouterOptions extends RouterOptions {
   readonly snapshotFile?: string
   /** Functions that make short-lived passwords, by the name that a server's record has for its own. */
   readonly passwordProviders?: Readonly<Record<string, PasswordProvider>>
+  /** How the names of database servers become addresses, anew for each connection. Default: `dns.lookup`. */
+  readonly lookup?: LookupFunction
   /** Hears of what goes wrong in the background: a faulty file, a watch that was cut. Default: a process warning. */
   readonly onFault?: (fault: unknown) => void
 }
@@ -37,6 +41,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     staleMaxMs = STALE_MAX_MS,
     snapshotFile,
     passwordProviders,
+    lookup,
     onFault = warn,
     ...rest
   } = options
@@ -53,6 +58,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     registry,
     routerOptions,
     new PasswordSource(passwordProviders),
+    lookup && ((target, terms) => openConnection({ ...target, lookup }, terms)),
   )
   return new TenantRouter(directory, backends, rest, () => access.close())
 }

@@ -1,7 +1,7 @@
 import type { Sealer } from '../registry/sealing.ts'
 import type { ResolvedRouterOptions } from './options.ts'
 import { PasswordSource } from './password-source.ts'
-import { RouteOpener } from './route-opener.ts'
+import { type Connect, RouteOpener } from './route-opener.ts'
 import type { Backends } from './tenant-router.ts'
 
 /**
@@ -13,9 +13,10 @@ export function lateOpener(
   registry: { readonly id: string },
   options: ResolvedRouterOptions,
   passwords = new PasswordSource(),
+  connect?: Connect,
 ): Backends {
   let made: RouteOpener | undefined
-  const opener = () => (made ??= new RouteOpener(sealer, registry.id, options, undefined, passwords))
+  const opener = () => (made ??= new RouteOpener(sealer, registry.id, options, connect, passwords))
   return {
     open: (record, server, terms) => opener().open(record, server, terms),
     confirmGone: (suspect, signal, gate) => opener().confirmGone(suspect, signal, gate),

@@ -83,6 +83,17 @@ export function describePlans(port: PortUnderTest): void {
       expect((await port.run('select count(*)::int as n from log')).rows).toEqual([{ n: 2 }])
     })
 
+    it('that had begun when it failed is not begun again, whatever its error says', async () => {
+      await make(`create sequence begun; create function unfit() returns int language plpgsql as
+        $$ begin raise exception using errcode = '42P01'; end $$`)
+      const statement = { text: "select nextval('begun'), unfit()" }
+      for (let round = 1; round <= 3; round++) {
+        expect(await failureOf(port.shared.run(statement))).toMatchObject({ sqlstate: '42P01' })
+        const [row] = (await port.run('select last_value::int as n from begun')).rows
+        expect(row).toEqual({ n: round })
+      }
+    })
+
     it('answers under load: no SELECT fails while the table is altered twenty times', async () => {
       await make('create table loaded (n int); insert into loaded values (1)')
       const connections: Connection[] = await Promise.all([1, 2, 3].map(() => port.open()))

@@ -25,20 +25,27 @@ export async function startDelay(
 ): Promise<Delay> {
   if (latencyMs === 0)
     return { address: ground.address, pids: [], addedMs: 0, [Symbol.asyncDispose]: async () => {} }
-  const { host, port } = ground.address
-  const address = { host: '127.0.0.1', port: await freePort() }
-  const command = [...nodeArguments(PROXY), String(address.port), `${host}:${port}`, String(latencyMs)]
-  const running = await startProcess({ command, listensAt: address, logPath: join(folder, 'delay.log') })
+  const proxy = await startProxy(ground.address, latencyMs, folder)
   const dsn = new URL(ground.adminDsn())
   const direct = await roundTripMs(dsn.href)
-  dsn.port = String(address.port)
-  const addedMs = (await roundTripMs(dsn.href)) - direct
-  return {
-    address,
-    pids: [running.pid],
-    addedMs,
-    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
-  }
+  dsn.port = String(proxy.address.port)
+  return { ...proxy, addedMs: (await roundTripMs(dsn.href)) - direct }
+}
+
+/** In front of anything that listens. */
+export async function startProxy(
+  target: Address,
+  latencyMs: number,
+  folder: string,
+): Promise<Omit<Delay, 'addedMs'>> {
+  const address = { host: '127.0.0.1', port: await freePort() }
+  const where = [String(address.port), `${target.host}:${target.port}`, String(latencyMs)]
+  const running = await startProcess({
+    command: [...nodeArguments(PROXY), ...where],
+    listensAt: address,
+    logPath: join(folder, 'delay.log'),
+  })
+  return { address, pids: [running.pid], [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() }
 }
 
 async function roundTripMs(dsn: string): Promise<number> {

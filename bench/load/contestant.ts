@@ -13,4 +13,6 @@ export interface RunningContestant extends AsyncDisposable {
   readonly url: string
   /** All of whose processor time is its own. */
   readonly pids: readonly number[]
+  /** Of a delay of its own. */
+  readonly delayPids?: readonly number[]
 }

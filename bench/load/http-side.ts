@@ -34,7 +34,7 @@ export function overHttp(
 export async function drive(
   stage: Stage,
   contestant: Pick<Contestant, 'keyOf'>,
-  running: Pick<RunningContestant, 'url' | 'pids'>,
+  running: Pick<RunningContestant, 'url' | 'pids' | 'delayPids'>,
   shapes: readonly LoadShape[],
   seed: number,
 ): Promise<LoadReport> {
@@ -47,7 +47,11 @@ export async function drive(
       database: place.database,
     })),
   }))
-  const pids = { contestant: running.pids, postgres: ground.pid, delay: delayPids }
+  const pids = {
+    contestant: running.pids,
+    postgres: ground.pid,
+    delay: [...delayPids, ...(running.delayPids ?? [])],
+  }
   const terms = { url: running.url, warmupSeconds, seconds, seed, adminDsn: ground.adminDsn(), pids }
   return LoadReport.parse(await runProgram(MAIN, { ...terms, groups }, join(stage.folder, 'load.json')))
 }

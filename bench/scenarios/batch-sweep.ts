@@ -16,6 +16,7 @@ export const batchSweep: Scenario = {
   against: 'the same without the sweep',
   needs: ZIPF.needs,
   latenciesMs: [0],
+  pairs: 5,
   goals: [],
   shown: [
     'alone99',

@@ -11,6 +11,7 @@ export const coldChurn: Scenario = {
   against: 'the same without the churn',
   needs: ZIPF.needs,
   latenciesMs: [0, 1],
+  pairs: 5,
   goals: [],
   shown: [...BESIDE_FIGURES, 'p99OverBound'],
   async prepare(stage) {

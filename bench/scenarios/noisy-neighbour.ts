@@ -11,6 +11,7 @@ export const noisyNeighbour: Scenario = {
   against: 'the same without the flood',
   needs: ZIPF.needs,
   latenciesMs: [0],
+  pairs: 5,
   goals: [
     {
       figure: 'p99OverBound',

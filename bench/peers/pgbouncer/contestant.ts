@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../src/demo/free-port.ts'
 import { postgresAccount } from '../../../src/demo/postgres-account.ts'
+import { startProxy } from '../../delay/start-delay.ts'
+import type { Address } from '../../ground/ground.ts'
 import { type BenchTenant, dsnOf } from '../../ground/tenants.ts'
 import type { Contestant, RunningContestant } from '../../load/contestant.ts'
 import { startProcess } from '../../process/start-process.ts'
@@ -26,7 +28,10 @@ export interface PgBouncerPlan {
   readonly clientsPerTenant: number
 }
 
-/** Hono and PgBouncer in transaction mode; the delay, if any, is between PgBouncer and Postgres. */
+/**
+ * Hono and PgBouncer in transaction mode. PgBouncer is beside Postgres, so the delay, if any, is before it: its
+ * logins are not delayed, which is the better place for it where logins are many.
+ */
 export function pgBouncer(stage: Stage, plan: PgBouncerPlan): Contestant {
   const key = `peer_${randomBytes(32).toString('base64url')}`
   const { budget, role, poolSize, clientsPerTenant } = plan
@@ -40,52 +45,72 @@ export function pgBouncer(stage: Stage, plan: PgBouncerPlan): Contestant {
 }
 
 async function start(stage: Stage, plan: PgBouncerPlan, key: string): Promise<RunningContestant> {
+  const parts: AsyncDisposable[] = []
+  const keep = <T extends AsyncDisposable>(part: T): T => {
+    parts.unshift(part)
+    return part
+  }
+  const dispose = async () => {
+    for (const part of parts) await part[Symbol.asyncDispose]()
+  }
+  try {
+    const bouncer = keep(await startBouncer(stage, plan))
+    const { latencyMs, folder } = stage
+    const delay = latencyMs === 0 ? undefined : keep(await startProxy(bouncer.address, latencyMs, folder))
+    const { address } = delay ?? bouncer
+    const { role, clientsPerTenant } = plan
+    const tenants = Object.fromEntries(
+      plan.tenants.map((tenant) => [tenant.id, dsnOf(tenant, role, address)]),
+    )
+    const app = keep(await startPeer(SERVER, { key, tenants, clientsPerTenant }, folder))
+    const pids = [...app.pids, bouncer.pid]
+    return { url: app.url, pids, delayPids: delay?.pids ?? [], [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+interface Bouncer extends AsyncDisposable {
+  readonly pid: number
+  readonly address: Address
+}
+
+async function startBouncer(stage: Stage, plan: PgBouncerPlan): Promise<Bouncer> {
   const address = { host: '127.0.0.1', port: await freePort() }
   // Readable for the user that PgBouncer runs as, which is never root.
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-bench-pgbouncer-'))
-  const account = await postgresAccount()
-  const iniPath = await writeConfig(stage, plan, folder, address.port)
-  if (account) await giveTo(account, folder)
-  const bouncer = await startProcess({
-    command: ['pgbouncer', '--quiet', iniPath],
-    env: { PATH },
-    listensAt: address,
-    logPath: join(stage.folder, 'pgbouncer.log'),
-    account,
-  })
-  const disposeBouncer = async () => {
-    await bouncer[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true, force: true })
-  }
+  const remove = () => rm(folder, { recursive: true, force: true })
   try {
-    const tenants = Object.fromEntries(
-      plan.tenants.map((tenant) => [tenant.id, dsnOf(tenant, plan.role, address)]),
-    )
-    const { clientsPerTenant } = plan
-    const app = await startPeer(SERVER, { key, tenants, clientsPerTenant }, stage.folder)
-    return {
-      url: app.url,
-      pids: [...app.pids, bouncer.pid],
-      [Symbol.asyncDispose]: async () => {
-        await app[Symbol.asyncDispose]()
-        await disposeBouncer()
-      },
+    const account = await postgresAccount()
+    const iniPath = await writeConfig(stage, plan, folder, address.port)
+    if (account) await giveTo(account, folder)
+    const running = await startProcess({
+      command: ['pgbouncer', '--quiet', iniPath],
+      env: { PATH },
+      listensAt: address,
+      logPath: join(stage.folder, 'pgbouncer.log'),
+      account,
+    })
+    const dispose = async () => {
+      await running[Symbol.asyncDispose]()
+      await remove()
     }
+    return { pid: running.pid, address, [Symbol.asyncDispose]: dispose }
   } catch (error) {
-    await disposeBouncer()
+    await remove()
     throw error
   }
 }
 
 async function writeConfig(
-  { postgres }: Stage,
+  { ground: { address } }: Stage,
   { tenants, budget, role, poolSize }: PgBouncerPlan,
   folder: string,
   port: number,
 ): Promise<string> {
   const databases = tenants.map(
-    ({ place: { database } }) =>
-      `${database} = host=${postgres.host} port=${postgres.port} dbname=${database}`,
+    ({ place: { database } }) => `${database} = host=${address.host} port=${address.port} dbname=${database}`,
   )
   const users = new Map(
     tenants.map(({ place: { logins } }) => [logins[role].role, logins[role].verifier] as const),

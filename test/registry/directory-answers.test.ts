@@ -132,6 +132,29 @@ describe('an answer of the registry that cannot be true', () => {
   })
 })
 
+it('a first answer that is older than a change heard of before is read again, and so is one that may lag', async () => {
+  await using world = await clock.while(startDirectory())
+  const { registry, directory } = world
+  const statuses = async () => (await clock.while(directory.tenant(acme)))?.record.status
+  registry.put(tenant('acme', { status: 'suspended' }))
+  registry.lag(1)
+  await clock.while(registry.heard())
+  expect(await statuses()).toBe('active')
+  registry.catchUp()
+  await clock.advance(200)
+  expect(await statuses()).toBe('suspended')
+
+  registry.isLagSaid = true
+  registry.put(tenant('globex', { status: 'suspended' }))
+  registry.put(tenant('globex'))
+  await clock.while(registry.heard())
+  registry.lag(1)
+  expect((await clock.while(directory.tenant(globex)))?.record.status).toBe('suspended')
+  registry.catchUp()
+  await clock.advance(200)
+  expect((await clock.while(directory.tenant(globex)))?.record.status).toBe('active')
+})
+
 describe('an outage of an hour', () => {
   it('fails no lookup of what is known, calls the unknown unavailable, and shows in the staleness', async () => {
     await using world = await startKnowing()

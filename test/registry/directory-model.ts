@@ -44,6 +44,8 @@ export class DirectoryModel {
     this.#clock = clock
     for (const put of [server('main'), tenant('globex'), tenant('acme')]) this.registry.put(put)
     // Absences for a moment only: one from a registry that lags cannot be told from the truth.
+    // As backends must: without it nothing tells a first answer that is out of date from the truth.
+    this.registry.isLagSaid = true
     const options = { staleMaxMs: STALE_MAX_MS, patienceMs: 100, readTimeoutMs: 500, absenceMs: 500 }
     this.#directory = new Directory(this.registry, options, (fault) => this.faults.push(fault))
   }

@@ -24,6 +24,31 @@ const ACTS = {
   'lose everything': (model) => model.lie('empty'),
   'speak nonsense': (model) => model.lie('garbage'),
   'come to its senses': (model) => model.lie('none'),
+  // What seldom comes about by chance: an older answer to who holds a newer, and to who holds none.
+  'look back': async (model) => {
+    model.lag(1)
+    model.mute()
+    model.unmute()
+    await model.pass(20)
+    model.lookUp()
+    await model.pass(20)
+  },
+  'be put back to nothing': async (model) => {
+    model.lie('empty')
+    model.mute()
+    model.unmute()
+    await model.pass(20)
+    model.lookUp()
+    await model.pass(20)
+  },
+  'change behind its back': async (model) => {
+    model.lag(1)
+    model.put('suspended')
+    await model.pass(20)
+    model.lookUp()
+    await model.pass(20)
+    model.catchUp()
+  },
   'a moment passes': (model) => model.pass(20),
   'a second passes': (model) => model.pass(1_100),
   'three seconds pass': (model) => model.pass(3_000),
@@ -31,6 +56,7 @@ const ACTS = {
 } as const satisfies Record<string, (model: DirectoryModel) => unknown>
 const names = Object.keys(ACTS) as (keyof typeof ACTS)[] // its own keys
 const often = [
+  'look back',
   'look up',
   'look up',
   'look up',

@@ -25,7 +25,7 @@ export async function outcome(operation: Promise<unknown>): Promise<Outcome> {
   const began = performance.now()
   const error = await operation.then(
     () => undefined,
-    (reason: unknown) => reason ?? new Error('rejected with nothing'),
+    (reason: unknown) => (reason instanceof Error ? reason : new Error('rejected with no error')),
   )
   const code = error instanceof TenantryError ? error.code : String(error)
   return { code: error === undefined ? 'ok' : code, error, tookMs: performance.now() - began }

@@ -1,10 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { TenantryError } from '../../src/errors.ts'
 import type { Lease } from '../../src/router/lease.ts'
 import type { Connect } from '../../src/router/route-opener.ts'
 import { openPgConnection } from '../support/pg-login.ts'
+import { unhandledIn } from '../support/unhandled.ts'
 import { startWorld, type World } from '../support/world.ts'
 
 const KILLS = 100
@@ -93,31 +94,15 @@ async function kill(client: pg.Client, pid: number): Promise<boolean> {
   return rows[0]?.signalled === true
 }
 
-/** What nobody handled while the body ran. */
-async function unhandledIn(body: () => Promise<void>): Promise<unknown[]> {
-  const unhandled: unknown[] = []
-  const listener = (reason: unknown) => unhandled.push(reason)
-  process.on('unhandledRejection', listener)
-  process.on('uncaughtException', listener)
-  try {
-    await body()
-    await nextTurn()
-  } finally {
-    process.off('unhandledRejection', listener)
-    process.off('uncaughtException', listener)
-  }
-  return unhandled
-}
-
 /** Ends backends until there were enough, by turns one that is surely under a statement, and any. */
 async function killMany(load: Load, open: ReadonlySet<number>, client: pg.Client) {
   const killed = new Map<number, 'asleep' | 'any'>()
   for (let turn = 0; killed.size < KILLS; turn++) {
     // Most of the load is to get through.
-    while (load.operations.length < killed.size * OPERATIONS_A_KILL) await nextTurn()
+    while (load.operations.length < killed.size * OPERATIONS_A_KILL) await delay(1)
     const sleeper = turn % 2 === 0 ? load.asleep.shift() : undefined
     const pid = sleeper ?? any([...open])
-    if (pid === undefined || killed.has(pid)) await nextTurn()
+    if (pid === undefined || killed.has(pid)) await delay(1)
     else if (await kill(client, pid)) killed.set(pid, sleeper === undefined ? 'any' : 'asleep')
   }
   return killed
@@ -141,7 +126,7 @@ describe.each(ADAPTERS)('%s: a hundred deaths of backends under mixed load', (_,
       })
       while (!load.hasEnded) {
         const sleeper = load.asleep.shift()
-        if (sleeper === undefined) await nextTurn()
+        if (sleeper === undefined) await delay(1)
         else if (await kill(client, sleeper)) killed.set(sleeper, 'asleep')
       }
     })

@@ -57,20 +57,27 @@ export class World implements AsyncDisposable {
   readonly router: TenantRouter
   readonly places: ReadonlyMap<string, TenantPlace>
   readonly #folder: string
+  readonly #newRouter: (directory: Directory) => TenantRouter
 
   constructor(
     folder: string,
     server: PostgresServer,
     registry: Registry,
     places: ReadonlyMap<string, TenantPlace>,
-    router: (directory: Directory) => TenantRouter,
+    newRouter: (directory: Directory) => TenantRouter,
   ) {
     this.#folder = folder
     this.server = server
     this.registry = registry
     this.places = places
     this.directory = new Directory(registry)
-    this.router = router(this.directory)
+    this.#newRouter = newRouter
+    this.router = newRouter(this.directory)
+  }
+
+  /** Another one beside the world's own, with the same options; whoever asked for it closes it. */
+  newRouter(): TenantRouter {
+    return this.#newRouter(this.directory)
   }
 
   lease(tenant: string, options: LeaseOptions = {}) {

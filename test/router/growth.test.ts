@@ -8,7 +8,7 @@ import { growsInMs } from '../../src/router/scheduling/growth.ts'
 import { serverRecord, tenantRecord } from '../registry/records.ts'
 
 describe('growth of a tenant that has a connection', () => {
-  const calm = { waitedMs: 0, serviceMs: 0, growAfterMs: 2, fill: 0.1 }
+  const calm = { waitedMs: 0, waitedTogetherMs: 0, serviceMs: 0, growAfterMs: 2, fill: 0.1 }
 
   it('waits for the floor where leases are shorter', () => {
     expect(growsInMs({ ...calm, serviceMs: 0.5 })).toBe(2)
@@ -17,6 +17,11 @@ describe('growth of a tenant that has a connection', () => {
 
   it('waits for one lease to last where leases are longer', () => {
     expect(growsInMs({ ...calm, serviceMs: 40, waitedMs: 15 })).toBe(25)
+  })
+
+  it('comes too where somebody waits all the time, each for a little', () => {
+    expect(growsInMs({ ...calm, serviceMs: 4, waitedMs: 0.5, waitedTogetherMs: 63 })).toBe(1)
+    expect(growsInMs({ ...calm, serviceMs: 4, waitedMs: 0.5, waitedTogetherMs: 64 })).toBe(0)
   })
 
   it('waits for several once the scope is four fifths full', () => {

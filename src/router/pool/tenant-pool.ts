@@ -48,6 +48,8 @@ export class TenantPool {
   lastUsedAt = performance.now()
   /** When an interactive lease last began. */
   wantedAt = Number.NEGATIVE_INFINITY
+  /** What its waiters waited while the event loop had nothing to do, since a connection was last idle. */
+  waitedTogetherMs = 0
   #serviceMs = 0
 
   constructor(
@@ -162,6 +164,7 @@ export class TenantPool {
 
   putIdle(slot: Slot): void {
     slot.idleSince = performance.now()
+    this.waitedTogetherMs = 0
     this.#idle.push(slot)
     slot.become('idle')
     this.scopes.server.idle.note(this)

@@ -64,6 +64,7 @@ export class Dispatcher {
   }
 
   hand(slot: Slot, waiter: Waiter): void {
+    slot.pool.waitedTogetherMs += loopIdleMs() - waiter.idleAtArrival
     this.#parts.line.leave(slot.pool, waiter)
     waiter.resolve(this.#parts.lending.begin(slot, waiter.request))
   }
@@ -137,8 +138,10 @@ export class Dispatcher {
   }
 
   #growsInMs(waiter: Waiter, pool: TenantPool): number {
+    const waitedMs = loopIdleMs() - waiter.idleAtArrival
     return growsInMs({
-      waitedMs: loopIdleMs() - waiter.idleAtArrival,
+      waitedMs,
+      waitedTogetherMs: pool.waitedTogetherMs + waitedMs,
       serviceMs: pool.serviceMs,
       growAfterMs: this.#growAfterMs,
       fill: this.#parts.room.fill(pool),

@@ -4,10 +4,14 @@ import { performance } from 'node:perf_hooks'
 const CALM_FILL = 0.8
 /** Service times that a waiter must have waited before its tenant grows in a scope fuller than that. */
 const CROWDED_WAITS = 4
+/** Waiters that waited little each are the same evidence together, once they have waited this many times as long. */
+const WAITS_TOGETHER = 16
 
 export interface GrowthEvidence {
   /** Milliseconds the tenant's oldest waiter has waited while this process had nothing to do. */
   readonly waitedMs: number
+  /** The same of all who waited, one after the other, since a connection of the tenant was last idle. */
+  readonly waitedTogetherMs: number
   /** Smoothed milliseconds that a lease of this tenant is out. */
   readonly serviceMs: number
   /** The floor: no growth before this. */
@@ -19,12 +23,15 @@ export interface GrowthEvidence {
 /**
  * Milliseconds until a tenant that has a connection may open another, at the earliest; 0 or less: now.
  * The evidence is that its oldest waiter waited for the server longer than a lease lasts: below that, the
- * connection it has comes back sooner than a new one would be there. Time in which the event loop was at work
- * is no evidence: whoever waits for this process's CPU would wait longer with more connections.
+ * connection it has comes back sooner than a new one would be there. Or that somebody waits all the time, each
+ * for a little: eight callers on seven connections. Time in which the event loop was at work is no evidence:
+ * whoever waits for this process's CPU would wait longer with more connections.
  */
 export function growsInMs(evidence: GrowthEvidence): number {
-  const waits = evidence.fill < CALM_FILL ? 1 : CROWDED_WAITS
-  return Math.max(evidence.growAfterMs, evidence.serviceMs * waits) - evidence.waitedMs
+  const { growAfterMs, serviceMs, waitedMs, waitedTogetherMs, fill } = evidence
+  const waits = fill < CALM_FILL ? 1 : CROWDED_WAITS
+  const enoughMs = Math.max(growAfterMs, serviceMs * waits)
+  return Math.min(enoughMs - waitedMs, enoughMs * WAITS_TOGETHER - waitedTogetherMs)
 }
 
 /** Milliseconds that this thread's event loop has had nothing to do, so far. Costs less than reading the clock. */

@@ -27,17 +27,23 @@ interface Blocked {
   readonly bound: SharedBound
 }
 
+/** Of those that found no room in a scope: who comes first, and who came first. */
+interface BlockedIn {
+  readonly first: Blocked
+  readonly oldest: Blocked
+}
+
 /**
  * Whose turn it is between tenants. Those who hold leases already come first, then who was passed often enough,
  * then tenants without a connection, then the longest wait, counted by the tenant's weight: waits grow, so
  * everyone's turn comes.
- * Invariant: of each scope, `#blocked` holds the one that comes first of those that found no room in it at the
- * last look, unless it was served or has left since.
+ * Invariants: `#blocked` holds those that found no room at the last look, unless they were served or have left
+ * since; nobody of them is passed more than `MAX_PASSES` times.
  */
 export class Turns {
   readonly #room: Room
   readonly #lending: Lending
-  readonly #blocked = new Map<SharedScope, Blocked>()
+  readonly #blocked = new Map<SharedScope, BlockedIn>()
 
   constructor(room: Room, lending: Lending) {
     this.#room = room
@@ -77,7 +83,12 @@ export class Turns {
   /** It found no room, and none is on its way. */
   noteBlocked(turn: Turn, bound: SharedBound): void {
     const scope = this.#room.scope(bound, turn.pool)
-    if (!this.#blocked.has(scope)) this.#blocked.set(scope, { turn, bound })
+    const present = this.#blocked.get(scope)
+    const blocked = { turn, bound }
+    if (!present) this.#blocked.set(scope, { first: blocked, oldest: blocked })
+    else if (turn.waiter.arrivedAt < present.oldest.turn.waiter.arrivedAt) {
+      this.#blocked.set(scope, { first: present.first, oldest: blocked })
+    }
   }
 
   /** An opening goes to one of them, before those behind it. */
@@ -95,18 +106,20 @@ export class Turns {
   mustYield(pool: TenantPool, own: Waiter): boolean {
     if (own.isNested || this.#blocked.size === 0) return false
     const { server, process } = pool.scopes
-    const rivals = [this.#rival(server, pool, own), this.#rival(process, pool, own)]
-    if (rivals.some((rival) => rival && this.#comesFirst(rival, pool, own))) return true
-    if (rivals[0]) server.passes++
-    if (rivals[1]) process.passes++
+    const [onServer, anywhere] = [this.#rivals(server, pool, own), this.#rivals(process, pool, own)]
+    if ([...onServer, ...anywhere].some((rival) => this.#comesFirst(rival, pool, own))) return true
+    if (onServer.length > 0) server.passes++
+    if (anywhere.length > 0) process.passes++
     return false
   }
 
-  /** Who is blocked in the scope, of another tenant, and came before. */
-  #rival(scope: SharedScope, pool: TenantPool, own: Waiter): Blocked | undefined {
+  /** Those blocked in the scope that are of another tenant and came before. */
+  #rivals(scope: SharedScope, pool: TenantPool, own: Waiter): Blocked[] {
     const blocked = this.#blocked.get(scope)
-    if (!blocked || blocked.turn.pool === pool || blocked.turn.waiter.isSettled) return undefined
-    return blocked.turn.waiter.arrivedAt < own.arrivedAt ? blocked : undefined
+    if (!blocked) return []
+    return [blocked.first, blocked.oldest].filter(
+      ({ turn }) => turn.pool !== pool && !turn.waiter.isSettled && turn.waiter.arrivedAt < own.arrivedAt,
+    )
   }
 
   #comesFirst({ turn, bound }: Blocked, pool: TenantPool, own: Waiter): boolean {

@@ -32,8 +32,8 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     .description('Tenantry beside its peers and beside itself, in alternating pairs, on a real Postgres')
     .option('--scenario <names>', `some of: ${NAMES.join(', ')}`, list, [])
     .option('--pairs <n>', 'runs of each side', Number, 9)
-    .option('--seconds <s>', 'measured seconds of each run', Number, 2.5)
-    .option('--warmup <s>', 'seconds before that', Number, 1.5)
+    .option('--seconds <s>', 'measured seconds of each run', Number, 2)
+    .option('--warmup <s>', 'seconds before that', Number, 2.5)
     .option(
       '--latency <ms>',
       'milliseconds added to each round trip to Postgres',

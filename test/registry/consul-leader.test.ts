@@ -22,6 +22,8 @@ it('a Consul without a leader still tells what it knows, takes no change, and is
   await using directory = new Directory(registry)
   await directory.tenant(acme)
 
+  // A follower hears that a change is settled a heartbeat later, and knows it only then.
+  await vi.waitFor(() => asked.request('GET', '/v1/kv/tenantry/entry/tenant/globex?stale'), seen)
   await other.halt()
   await vi.waitFor(
     () => expect(asked.request('GET', '/v1/kv/none?consistent')).rejects.toThrow(/500|timeout/),

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 
 interface Pending {
-  readonly bytes: number
+  /** Bytes that the peer had taken. */
+  readonly taken: number
   /** Monotonic milliseconds. */
   readonly since: number
 }
@@ -11,7 +12,8 @@ const LOOKS = 8
 
 /**
  * Closes sockets whose peer has taken nothing of what waits for it for `stallMs`, until `stop()`. A body that is
- * written in parts notices that by itself, but not when its last part has been written.
+ * written in parts notices that by itself, but not when its last part has been written. Node tells that a write
+ * has gone out only when all of it has, so the parts must be small: ours are 256 KiB at most.
  */
 export class StallWatch {
   readonly #sockets: ReadonlySet<Socket>
@@ -32,10 +34,11 @@ export class StallWatch {
 
   #look(now: number): void {
     for (const socket of this.#sockets) {
-      const bytes = socket.writableLength
+      // What waits is no measure: behind a writer that is faster than the peer it is always as much.
+      const taken = socket.bytesWritten - socket.writableLength
       const seen = this.#pending.get(socket)
-      if (bytes === 0) this.#pending.delete(socket)
-      else if (seen?.bytes !== bytes) this.#pending.set(socket, { bytes, since: now })
+      if (socket.writableLength === 0) this.#pending.delete(socket)
+      else if (seen?.taken !== taken) this.#pending.set(socket, { taken, since: now })
       else if (now - seen.since >= this.#stallMs) socket.destroy()
     }
   }

@@ -81,3 +81,47 @@ describe('open files', { timeout: 60_000 }, () => {
     await vi.waitFor(async () => expect((await ask()).json.rows).toEqual([{ one: 1 }]), 10_000)
   })
 })
+
+describe('SIGTERM under load', { timeout: 60_000 }, () => {
+  it('fails no request that was under way, and ends with 0', async () => {
+    await using world = await startChildWorld({ MAX_CONNECTIONS_PER_TENANT: '4' })
+    const { key, database } = await world.tenant('acme')
+    const sql = 'select pg_sleep(0.5), 1 as one'
+    const asked = Array.from({ length: 8 }, () => answerOf(world.open('/v1/query', { key, body: { sql } })))
+    const streamed = answerOf(
+      world.open('/v1/query', {
+        key,
+        body: { sql: 'select i, pg_sleep(0.01) from generate_series(1, 50) i', format: 'ndjson' },
+      }),
+    )
+    const pools = async () => (await world.operate('/v1/pools')).json
+    await vi.waitFor(async () => {
+      const { connections, waiters } = await pools()
+      expect(connections.leased + waiters).toBe(9)
+    }, 10_000)
+    world.service.signal('SIGTERM')
+    await vi.waitFor(async () => expect((await world.operate('/readyz')).status).toBe(503), 5_000)
+    const answers = await Promise.all(asked)
+    expect(new Set(answers.map(({ status, headers }) => `${status} ${headers.connection}`))).toEqual(
+      new Set(['200 close']),
+    )
+    expect((await streamed).text).toContain('{"end":{')
+    expect(await world.service.exit).toBe(0)
+    expect(await world.server.sessionsOf(database)).toBe(0)
+  })
+
+  it('ends at once when it comes again', async () => {
+    await using world = await startChildWorld()
+    const { key } = await world.tenant('acme')
+    const sent = world.open('/v1/query', { key, body: { sql: 'select pg_sleep(20)' } })
+    sent.on('error', () => undefined)
+    await vi.waitFor(async () => expect((await world.operate('/v1/pools')).json.connections.leased).toBe(1))
+    world.service.signal('SIGTERM')
+    await vi.waitFor(async () => expect((await world.operate('/readyz')).status).toBe(503), 5_000)
+    const again = setInterval(() => world.service.signal('SIGTERM'), 300) // within a second it is the same one
+    const startedAt = performance.now()
+    expect(await world.service.exit).toBe(1)
+    clearInterval(again)
+    expect(performance.now() - startedAt).toBeLessThan(5_000)
+  })
+})

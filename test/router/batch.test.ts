@@ -50,4 +50,16 @@ describe('a batch lease that waits for its share', () => {
     expect(performance.now() - startedAt).toBeLessThan(500)
     ;(await next).release()
   })
+
+  it('goes on through a sweep of cold tenants in a full budget, and ends no tenant that is used', async () => {
+    const cold = ['a', 'b', 'c', 'd', 'e', 'f']
+    await using world = await startWorld(['acme'], { maxConnections: 3, lodgers: ['globex', ...cold] })
+    for (const tenant of ['acme', 'globex']) (await world.lease(tenant)).release()
+    for (const tenant of cold) {
+      using lease = await world.lease(tenant, { class: 'batch', acquireTimeoutMs: 5_000 })
+      await lease.run({ text: 'select 1' })
+    }
+    const open = world.router.stats().pools.filter(({ idle }) => idle === 1)
+    expect(open.map(({ tenant }) => tenant).sort()).toEqual(['acme', 'f', 'globex'])
+  })
 })

@@ -1,14 +1,17 @@
 import { performance as real } from 'node:perf_hooks'
 import { vi } from 'vitest'
 
-/** Stops time, which moves by `vi.advanceTimersByTimeAsync` alone; the event loop counts as idle all the while. */
-export function loopIdle(): Disposable {
+/**
+ * Stops time, which moves by `vi.advanceTimersByTimeAsync` alone.
+ * @param idleMs what the event loop has been idle by now; default: all the time.
+ */
+export function loopIdle(idleMs = () => globalThis.performance.now()): Disposable {
   vi.useFakeTimers({
     toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance', 'Date'],
   })
   const idle = vi
     .spyOn(real, 'eventLoopUtilization')
-    .mockImplementation(() => ({ idle: globalThis.performance.now(), active: 0, utilization: 0 }))
+    .mockImplementation(() => ({ idle: idleMs(), active: 0, utilization: 0 }))
   return {
     [Symbol.dispose]() {
       idle.mockRestore()

@@ -68,6 +68,11 @@ export class ModelServers {
     closing[at % (closing.length || 1)]?.connection.finishClosing()
   }
 
+  /** Sockets that are to close. */
+  get closing(): number {
+    return [...this.backends].filter(({ connection }) => connection.isClosing).length
+  }
+
   openAt(at: number): ModelConnection | undefined {
     const open = [...this.backends].filter(({ connection }) => connection.isOpen)
     return open[at % (open.length || 1)]?.connection

@@ -11,7 +11,17 @@ import { serverRecord, tenantRecord } from '../registry/records.ts'
 import type { ModelConnection } from './model-connection.ts'
 import { ModelServers } from './model-server.ts'
 
-export const TENANTS = ['acme', 'globex', 'initech', 'hooli', 'umbrella', 'stark'] as const
+export const TENANTS = [
+  'acme',
+  'globex',
+  'initech',
+  'hooli',
+  'umbrella',
+  'stark',
+  'wayne',
+  'loki',
+  'pym',
+] as const
 export const LIMITS = { process: 5, server: 3, tenant: 3 }
 
 export interface Ask {
@@ -91,6 +101,20 @@ export class ModelWorld {
     } catch {
       refused()
     }
+  }
+
+  /** Whether the tenant has a lease now. */
+  holds(tenant: string): boolean {
+    return this.requests.some((request) => request.state === 'leased' && request.tenant === tenant)
+  }
+
+  isAsking(tenant: string): boolean {
+    return this.requests.some(({ state, tenant: of }) => state === 'waiting' && of === tenant)
+  }
+
+  releaseOf(tenant: string): void {
+    const leased = this.requests.filter(({ state }) => state === 'leased')
+    this.release(leased.findIndex((request) => request.tenant === tenant))
   }
 
   release(at: number): void {

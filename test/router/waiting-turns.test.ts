@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MAX_PASSES } from '../../src/router/scheduling/turns.ts'
+import { loopIdle } from './model-clock.ts'
+import { type Ask, LIMITS, ModelWorld } from './model-world.ts'
+
+const application = { trust: 'application', class: 'interactive', onlyIfWarm: false } as const
+const ask = (tenant: string): Ask => ({ ...application, tenant })
+let clock: Disposable | undefined
+
+/** A world in which the tenants have one connection each, on lease, and no server has room for more. */
+async function full(...tenants: string[]): Promise<ModelWorld> {
+  const world = new ModelWorld()
+  for (const tenant of tenants) {
+    world.ask(ask(tenant))
+    await world.settle()
+    world.servers.finishOpening(0)
+    await world.settle()
+  }
+  return world
+}
+
+describe('turns between tenants', () => {
+  beforeEach(() => {
+    clock = loopIdle()
+  })
+  afterEach(() => clock?.[Symbol.dispose]())
+
+  it('pass nobody more often than stated, though time stands still and others ask on and on', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    expect(world.scheduler.budget.out('server', 'even')).toBe(LIMITS.server)
+    world.ask(ask('wayne'))
+    await world.settle(1)
+    let passes = 0
+    while (world.servers.openings.length === 0 && passes <= MAX_PASSES) {
+      world.ask(ask('acme'))
+      await world.settle()
+      world.releaseOf('acme')
+      await world.settle()
+      if (world.holds('acme')) passes++
+      world.servers.finishClosing(0)
+      await world.settle()
+    }
+    expect(passes).toBe(MAX_PASSES)
+    expect(world.servers.openings.map(({ tenant }) => tenant)).toEqual(['wayne'])
+  })
+
+  it('go to who came first, of tenants without a connection', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    for (const tenant of ['wayne', 'pym']) {
+      world.ask(ask(tenant))
+      await world.settle(1)
+    }
+    world.releaseOf('acme')
+    world.servers.finishClosing(0)
+    await world.settle()
+    expect(world.servers.openings.map(({ tenant }) => tenant)).toEqual(['wayne'])
+  })
+
+  it('count a wait by the tenant’s weight', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    world.rotate('pym', 'weight')
+    world.ask(ask('wayne'))
+    await world.settle(10)
+    world.ask(ask('pym'))
+    await world.settle(30)
+    world.releaseOf('acme')
+    world.servers.finishClosing(0)
+    await world.settle()
+    expect(world.servers.openings.map(({ tenant }) => tenant)).toEqual(['pym'])
+  })
+
+  it('leave a tenant its connection while its own next came at about the same time as the other’s', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    world.ask(ask('wayne'))
+    await world.settle(20)
+    world.ask(ask('acme'))
+    await world.settle()
+    world.releaseOf('acme')
+    await world.settle()
+    expect(world.holds('acme')).toBe(true)
+    await world.settle(10)
+    world.ask(ask('acme'))
+    world.releaseOf('acme')
+    await world.settle()
+    expect(world.holds('acme')).toBe(false)
+    world.servers.finishClosing(0)
+    await world.settle()
+    expect(world.servers.openings.map(({ tenant }) => tenant)).toEqual(['wayne'])
+  })
+})
+
+describe('a tenant whose connections die young', () => {
+  beforeEach(() => {
+    clock = loopIdle()
+  })
+  afterEach(() => clock?.[Symbol.dispose]())
+
+  it('opens five a second at most, whoever asks', async () => {
+    const world = new ModelWorld()
+    let opened = 0
+    for (let ms = 0; ms < 2_000; ms += 10) {
+      if (!world.isAsking('acme')) world.ask(ask('acme'))
+      opened += world.servers.openings.length
+      world.servers.finishOpening(0)
+      await world.settle()
+      world.servers.kill(0)
+      await world.settle(10)
+    }
+    expect(opened).toBeGreaterThan(5)
+    expect(opened).toBeLessThanOrEqual(11)
+  })
+})

@@ -46,6 +46,8 @@ export class StartupGuard implements MessageVisitor {
   readonly #options: GuardOptions
   /** How far SCRAM is: the server must have proved itself before its OK counts. */
   #scram: 'none' | 'begun' | 'challenged' | 'proved' = 'none'
+  /** It has said OK: nothing is to be proved any more, by anyone. */
+  #hasLetIn = false
   #bytes = 0
   /** Why the login must end here. */
   refusal: Error | undefined
@@ -67,7 +69,7 @@ export class StartupGuard implements MessageVisitor {
   message(type: number, body: Buffer): void {
     if (type === Message.authentication) this.#authentication(body)
     else if (type === Message.errorResponse) this.serverError ??= readServerError(body)
-    else if (type === Message.readyForQuery) this.isReady = true
+    else if (type === Message.readyForQuery) this.#ready()
     else if (type === Message.backendKeyData && body.length >= 8)
       this.key = { pid: body.readUInt32BE(0), secret: body.readUInt32BE(4) }
   }
@@ -76,16 +78,26 @@ export class StartupGuard implements MessageVisitor {
     this.refusal ??= error
   }
 
+  #refuseLogin(fault: string): void {
+    this.#refuse(new LoginFailedError(`${this.#options.where}: refused to log in: ${fault}`))
+  }
+
+  #ready(): void {
+    if (this.#hasLetIn) this.isReady = true
+    else this.#refuseLogin('the server wants statements before it has let anyone in')
+  }
+
   #authentication(body: Buffer): void {
     const fault = body.length < 4 ? 'a message without a kind' : this.#faultOf(body.readUInt32BE(0), body)
-    if (fault) this.#refuse(new LoginFailedError(`${this.#options.where}: refused to log in: ${fault}`))
+    if (fault) this.#refuseLogin(fault)
   }
 
   #faultOf(request: number, body: Buffer): string | undefined {
-    if (request === AuthenticationRequest.ok)
-      return this.#scram === 'none' || this.#scram === 'proved'
-        ? undefined
-        : 'the server skipped the proof that it knows the password'
+    if (this.#hasLetIn) return 'an authentication message after the OK'
+    if (request === AuthenticationRequest.ok) {
+      this.#hasLetIn = this.#scram === 'none' || this.#scram === 'proved'
+      return this.#hasLetIn ? undefined : 'the server skipped the proof that it knows the password'
+    }
     if (!this.#options.hasPassword) return 'the server asks for a password and the route has none'
     switch (request) {
       case AuthenticationRequest.clearText:

@@ -69,6 +69,7 @@ async function startHostileServer(...answers: readonly (Buffer | string)[]): Pro
 }
 
 const SASL = request(10, 'SCRAM-SHA-256\0\0')
+const READY = message('Z', 'I')
 
 describe('the login', () => {
   it.each([
@@ -83,6 +84,10 @@ describe('the login', () => {
     ['no proof that it knows the password', [SASL, request(11, 'r=x,s=AAAA,i=1'), request(0)]],
     ['the nonce of another login', [SASL, request(11, 'r=x,s=AAAA,i=1')]],
     ['a signature before a challenge', [SASL, request(12, 'v=AAAA')]],
+    ['statements from somebody who was not let in', [READY]],
+    ['statements in place of the proof that it knows the password', [SASL, READY]],
+    ['statements in place of a signature', [SASL, Buffer.concat([request(11, 'r=x,s=AAAA,i=1'), READY])]],
+    ['a password after it has let in', [Buffer.concat([request(0), SASL, READY])]],
   ])('refuses a server that wants or offers %s', async (_, answers) => {
     await using server = await startHostileServer(...answers)
     const start = performance.now()

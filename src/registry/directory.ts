@@ -6,8 +6,9 @@ import { Census } from './census.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { ChangeListeners, type DirectoryChange } from './change-listeners.ts'
 import { DirectoryOptions, type ResolvedDirectoryOptions } from './directory-options.ts'
+import type { DirectoryStats } from './directory-stats.ts'
 import { Freshness } from './freshness.ts'
-import { RecordCache } from './record-cache.ts'
+import { type Held, RecordCache } from './record-cache.ts'
 import { type RefusalCounts, RefusedAnswers } from './refused-answers.ts'
 import type { Change, ChangeBatch, Entry, Kind, Registry } from './registry.ts'
 import { RegistryReader } from './registry-reader.ts'
@@ -19,20 +20,6 @@ import { within } from './within.ts'
 const PROBE_MS = 1_000
 /** An answer that is older than what was heard of, or may be, is asked for again after so long. */
 const LAG_PAUSE_MS = 100
-
-export interface DirectoryStats {
-  /** Lookups answered from memory. */
-  readonly hits: number
-  /** Reads of the registry that were begun, and those of them that failed. */
-  readonly reads: number
-  readonly failures: number
-  /** Lookups answered with something older because the registry did not answer. */
-  readonly staleServed: number
-  /** Answers that were not believed. */
-  readonly refused: RefusalCounts
-  readonly records: number
-  readonly absences: number
-}
 
 /**
  * The read side of a registry: bounded, invalidated by the registry's own changes, and still there when the
@@ -176,6 +163,11 @@ export class Directory implements AsyncDisposable {
     return this.close()
   }
 
+  /** What a look-up would answer without asking the registry; undefined where it would ask, or knows of an absence. */
+  known<K extends Kind>(kind: K, id: string): Entry<K> | undefined {
+    return this.#isClosed ? undefined : (this.#fresh(kind, id)?.entry as Entry<K> | undefined) // the key says the kind
+  }
+
   async #lookup<K extends Kind>(
     kind: K,
     id: string,
@@ -184,13 +176,16 @@ export class Directory implements AsyncDisposable {
   ): Promise<Entry<K> | undefined> {
     refuseAborted(signal)
     this.#refuseClosed()
-    const key = keyOf(kind, id)
-    const held = this.#cache.get(key)
-    if (held === undefined || !isHeldEnough || !this.#freshness.isFresh(held)) {
-      return (await this.#renew(kind, id, key, signal)) as Entry<K> | undefined // the key says the kind
-    }
+    const fresh = isHeldEnough ? this.#fresh(kind, id) : undefined
+    const entry = fresh ? fresh.entry : await this.#renew(kind, id, keyOf(kind, id), signal)
+    return entry as Entry<K> | undefined // the key says the kind
+  }
+
+  #fresh(kind: Kind, id: string): Held | undefined {
+    const held = this.#cache.get(keyOf(kind, id))
+    if (held === undefined || !this.#freshness.isFresh(held)) return undefined
     this.#counters.hits++
-    return held.entry as Entry<K> | undefined // as above
+    return held
   }
 
   #refuseClosed(): void {

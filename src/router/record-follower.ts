@@ -40,7 +40,18 @@ export class RecordFollower {
   }
 
   /** @throws {TenantUnknownError | ServerUnknownError | RegistryUnavailableError | CancelledError} */
-  async route(tenant: TenantId, signal?: AbortSignal): Promise<Route> {
+  route(tenant: TenantId, signal?: AbortSignal): Route | Promise<Route> {
+    return this.#known(tenant) ?? this.#asked(tenant, signal)
+  }
+
+  /** Without a promise: each lease asks. */
+  #known(tenant: TenantId): Route | undefined {
+    const entry = this.#directory.known('tenant', tenant)
+    const server = entry && this.#directory.known('server', entry.record.route.server)
+    return server && { record: entry.record, revision: entry.revision, server: server.record }
+  }
+
+  async #asked(tenant: TenantId, signal: AbortSignal | undefined): Promise<Route> {
     const entry = await this.#directory.tenant(tenant, signal)
     if (!entry) throw new TenantUnknownError(`tenant ${tenant} is not in the registry`)
     const server = await this.#directory.server(entry.record.route.server, signal)

@@ -203,12 +203,11 @@ export class TenantRouter implements AsyncDisposable {
   /** The pool to lease from. A tenant that is no longer served loses what it has open, whoever noticed first. */
   async #admit(tenant: TenantId, terms: LeaseTerms): Promise<TenantPool> {
     if (this.#closing) throw new RouterClosedError('a lease was asked for after close()')
-    const { record, revision, server } = await this.#records
-      .route(tenant, terms.signal)
-      .catch((error: unknown) => {
-        if (error instanceof TenantUnknownError) this.#records.cut(tenant, error)
-        throw error
-      })
+    const route = this.#records.route(tenant, terms.signal)
+    const { record, revision, server } =
+      route instanceof Promise
+        ? await route.catch((error: unknown) => this.#cutUnknown(tenant, error))
+        : route
     const gone = statusError(record)
     if (gone) this.#records.cut(tenant, gone)
     const present = this.#scheduler.current(tenant)
@@ -221,6 +220,11 @@ export class TenantRouter implements AsyncDisposable {
       throw new NotWarmError(`tenant ${tenant} has no open connection`)
     }
     return this.#scheduler.poolOf(record, revision, server)
+  }
+
+  #cutUnknown(tenant: TenantId, error: unknown): never {
+    if (error instanceof TenantUnknownError) this.#records.cut(tenant, error)
+    throw error
   }
 
   /** Where the login is refused and the registry has another record by now, that one is tried: once. */

@@ -1,3 +1,5 @@
+import type { RefusalCounts } from './refused-answers.ts'
+
 export interface DirectoryStats {
   /** Lookups answered from memory. */
   readonly hits: number

@@ -9,7 +9,7 @@ import { DirectoryOptions, type ResolvedDirectoryOptions } from './directory-opt
 import type { DirectoryStats } from './directory-stats.ts'
 import { Freshness } from './freshness.ts'
 import { type Held, RecordCache } from './record-cache.ts'
-import { type RefusalCounts, RefusedAnswers } from './refused-answers.ts'
+import { RefusedAnswers } from './refused-answers.ts'
 import type { Change, ChangeBatch, Entry, Kind, Registry } from './registry.ts'
 import { RegistryReader } from './registry-reader.ts'
 import { SingleFlight } from './single-flight.ts'

@@ -253,10 +253,14 @@ export class TooManyStreamsError extends TenantryError {
   override readonly retryAfterSeconds = 10
 }
 
-/** The answers that are under way fill what this process sets aside for them, or the tenant's own take half of it. */
+/**
+ * The answers that are under way fill what this process sets aside for them, or the tenant's own take half of
+ * it. A statement outside of a transaction may have taken effect.
+ */
 export class AnswersFullError extends TenantryError {
   readonly code = 'answers_full'
-  readonly publicDetail = 'Too many large answers are under way. Retry shortly, or stream.'
+  readonly publicDetail =
+    'Too many large answers are under way. Retry shortly, or stream. A statement that wrote may have taken effect.'
   override readonly retryAfterSeconds = 1
 }
 
@@ -303,10 +307,11 @@ export class StatementTimeoutError extends TenantryError {
   readonly publicDetail = 'The statement took longer than it may.'
 }
 
-/** The answer passed its row or byte cap; the statement was cancelled. */
+/** The answer passed its row or byte cap; the statement was cancelled, or had taken effect before its rows came. */
 export class ResultTooLargeError extends TenantryError {
   readonly code = 'result_too_large'
-  readonly publicDetail = 'The result is larger than allowed. Ask for less.'
+  readonly publicDetail =
+    'The result is larger than allowed. Ask for less. A statement that wrote may have taken effect.'
 }
 
 /** The connection ended before the statement was sent: nothing ran, a retry is safe. */
@@ -334,6 +339,9 @@ export class ServerUnavailableError extends TenantryError {
     this.sqlstate = options?.sqlstate
   }
 }
+
+/** What makes the short-lived passwords of the server failed or took too long, so the server was not asked. */
+export class PasswordUnavailableError extends ServerUnavailableError {}
 
 /** The server could not be reached a moment ago, so it was not asked. It is tried again every second. Nothing ran. */
 export class CircuitOpenError extends TenantryError {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { ServerUnavailableError, UnsupportedError } from '../errors.ts'
+import { PasswordUnavailableError, UnsupportedError } from '../errors.ts'
 import { unlessAborted } from '../registry/abort.ts'
 import type { ServerRecord } from '../registry/server-record.ts'
 import { SingleFlight } from '../registry/single-flight.ts'
@@ -46,7 +46,7 @@ export class PasswordSource {
 
   /**
    * Undefined where the password is in the tenant's own record.
-   * @throws {UnsupportedError} for a provider that this process was not given; {ServerUnavailableError} for one
+   * @throws {UnsupportedError} for a provider that this process was not given; {PasswordUnavailableError} for one
    * that fails, or takes longer than `timeoutMs`; {CancelledError}
    */
   async passwordFor(
@@ -82,7 +82,7 @@ export class PasswordSource {
     timeoutMs: number,
   ): Promise<Secret> {
     const who = `password provider ${server.passwordProvider} of server ${server.id}`
-    const late = () => new ServerUnavailableError(`${who}: no answer in ${timeoutMs} ms`)
+    const late = () => new PasswordUnavailableError(`${who}: no answer in ${timeoutMs} ms`)
     const { host = '', port = 0 } = server.endpoints.find(({ role }) => role === 'primary') ?? {}
     const login = { server: server.id, host, port, role: record.route.role }
     const answer = await within(
@@ -91,8 +91,8 @@ export class PasswordSource {
       timeoutMs,
       late,
     ).catch((cause: unknown) => {
-      if (cause instanceof ServerUnavailableError) throw cause
-      throw new ServerUnavailableError(`${who} failed`, { cause })
+      if (cause instanceof PasswordUnavailableError) throw cause
+      throw new PasswordUnavailableError(`${who} failed`, { cause })
     })
     if (typeof answer === 'string') return new Secret(answer)
     const password = new Secret(answer.password)
@@ -102,6 +102,8 @@ export class PasswordSource {
   }
 }
 
-function keyOf({ route }: TenantRecord, { id }: ServerRecord): string {
-  return `${id} ${route.role}`
+/** A token may be made for one address. */
+function keyOf({ route }: TenantRecord, server: ServerRecord): string {
+  const { id, passwordProvider, endpoints } = server
+  return JSON.stringify([id, passwordProvider, endpoints, route.role])
 }

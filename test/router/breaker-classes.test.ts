@@ -7,10 +7,12 @@ import {
   IdentityUnknownError,
   LoginFailedError,
   OutcomeUnknownError,
+  PasswordUnavailableError,
   SealingFailedError,
   ServerUnavailableError,
   SqlError,
   TlsFailedError,
+  UnsupportedError,
 } from '../../src/errors.ts'
 import { failureClass } from '../../src/router/breaker/failure-class.ts'
 
@@ -55,7 +57,9 @@ describe('a failed opening', () => {
     ['another certificate', new TlsFailedError('x'), 'tenant'],
     ['another tenant', new IdentityMismatchError('x'), 'tenant'],
     ['not recognised', new IdentityUnknownError('x'), 'tenant'],
-    ['another master key', new SealingFailedError('x'), 'tenant'],
+    ['another master key', new SealingFailedError('x'), 'unasked'],
+    ['a password provider that fails', new PasswordUnavailableError('x'), 'unasked'],
+    ['a password provider that is not here', new UnsupportedError('x', 'y'), 'unasked'],
     ['lost before its first statement', new ConnectionLostError('x'), 'interrupted'],
     ['lost under its first statement', new OutcomeUnknownError('x'), 'interrupted'],
     ['given up by us', new CancelledError('x'), 'ours'],

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { CircuitOpenError, LoginFailedError, ServerUnavailableError } from '../../src/errors.ts'
+import {
+  CircuitOpenError,
+  LoginFailedError,
+  PasswordUnavailableError,
+  ServerUnavailableError,
+} from '../../src/errors.ts'
 import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
@@ -16,6 +21,7 @@ const hungUp = new ServerUnavailableError('the server hung up')
 const starting = new ServerUnavailableError('57P03', { sqlstate: '57P03' })
 const full = new ServerUnavailableError('53300: sorry', { sqlstate: '53300' })
 const atLimit = new ServerUnavailableError('53300: too many connections for role "x"', { sqlstate: '53300' })
+const noPassword = new PasswordUnavailableError('the provider failed')
 const wrongPassword = new LoginFailedError('28P01', { sqlstate: '28P01' })
 
 /** Breakers under a clock of their own, and what they told. */
@@ -67,6 +73,17 @@ describe("a server's breaker", () => {
     expect([mayOpen(), breakers.stateOf('main'), breakers.broken]).toEqual([true, 'closed', []])
     hanging.opened()
     expect(told).toEqual(['opened main', 'closed main after 1300'])
+  })
+
+  it('hears nothing of attempts that never came to the server', () => {
+    const { breakers, clock, fail, mayOpen } = ground()
+    for (const record of [acme, globex, acme, globex]) fail(noPassword, record)
+    expect(mayOpen(tenantRecord('initech'))).toBe(true)
+    expect(mayOpen(acme)).toBe(false)
+    fail(refused)
+    clock.now = 1_300
+    fail(noPassword)
+    expect(breakers.stateOf('main')).toBe('open')
   })
 
   it('is not half open for a probe of an earlier time', () => {

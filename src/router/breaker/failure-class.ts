@@ -1,4 +1,10 @@
-import { type ErrorCode, LoginFailedError, ServerUnavailableError, TenantryError } from '../../errors.ts'
+import {
+  type ErrorCode,
+  LoginFailedError,
+  PasswordUnavailableError,
+  ServerUnavailableError,
+  TenantryError,
+} from '../../errors.ts'
 
 /**
  * What a failed opening says, and about whom:
@@ -8,6 +14,7 @@ import { type ErrorCode, LoginFailedError, ServerUnavailableError, TenantryError
  * - `full`: no place is left on the server; `tenant-full`: in the role's or database's own `CONNECTION LIMIT`.
  * - `auth`: the password is not the role's (any more).
  * - `tenant`: this route leads nowhere until somebody changes something: no such database, no right, not its own.
+ * - `unasked`: this process could not even try for this tenant: no password to be had, or not to be read. Says nothing of the server.
  * - `resource`: the server answers and cannot: disk or memory full, a defect of its own.
  * - `interrupted`: this one attempt was ended by somebody. Says nothing of the next.
  * - `ours`: the fault is in this process.
@@ -20,6 +27,7 @@ export type FailureClass =
   | 'tenant-full'
   | 'auth'
   | 'tenant'
+  | 'unasked'
   | 'resource'
   | 'interrupted'
   | 'ours'
@@ -49,8 +57,8 @@ const CLASS_BY_CODE: Partial<Record<ErrorCode, FailureClass>> = {
   tls_failed: 'tenant',
   identity_mismatch: 'tenant',
   identity_unknown: 'tenant',
-  sealing_failed: 'tenant',
-  unsupported: 'tenant',
+  sealing_failed: 'unasked',
+  unsupported: 'unasked',
   // Of a first statement, after the login.
   sql_error: 'resource',
   statement_timeout: 'resource',
@@ -61,6 +69,7 @@ const CLASS_BY_CODE: Partial<Record<ErrorCode, FailureClass>> = {
 /** Maps what an opening failed with to its class. Pure. */
 export function failureClass(error: unknown): FailureClass {
   if (error instanceof LoginFailedError) return error.sqlstate === WRONG_PASSWORD ? 'auth' : 'tenant'
+  if (error instanceof PasswordUnavailableError) return 'unasked'
   if (error instanceof ServerUnavailableError) {
     return error.sqlstate === undefined
       ? classOfSilence(error.cause)

@@ -15,6 +15,9 @@ const PAUSE_MS = 500
 const FULL_FIRST_MS = 50
 const FULL_MAX_MS = 1_000
 
+/** Of these the server knows nothing, or they say nothing of it. */
+const SILENT: ReadonlySet<FailureClass> = new Set(['interrupted', 'ours', 'unasked'])
+
 interface Closed {
   readonly name: 'closed'
   /** Attempts that the server did not answer, since it last answered one. */
@@ -115,7 +118,7 @@ export class ServerBreaker {
     if (probe) probe.probing--
     if (failure === 'unreachable') this.#open(error)
     else if (failure === 'unanswered') this.#doubt(error, tenant)
-    else if (failure !== 'interrupted' && failure !== 'ours') this.#answered(failure, error)
+    else if (!SILENT.has(failure)) this.#answered(failure, error)
   }
 
   #answered(failure: FailureClass, error: Error): void {

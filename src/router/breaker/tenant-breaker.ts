@@ -6,6 +6,8 @@ const AGAIN_MS = 1_000
 /** A tenant at its own connection limit tries again after so long, then twice as long, up to the last. */
 const FULL_FIRST_MS = 50
 const FULL_MAX_MS = 1_000
+/** What the next attempt would fail with, too, for all that is known. */
+const HOPELESS: ReadonlySet<FailureClass> = new Set(['auth', 'tenant', 'unasked'])
 /** Attempts in a row that its server did not answer, before a tenant is held back for that. */
 const UNANSWERED = 2
 
@@ -36,7 +38,7 @@ export class TenantBreaker {
   failed(failure: FailureClass, error: Error, record: TenantRecord): boolean {
     if (failure === 'unanswered') {
       if (++this.#unanswered < UNANSWERED) return false
-    } else if (failure !== 'auth' && failure !== 'tenant') return false
+    } else if (!HOPELESS.has(failure)) return false
     this.#version = versionOf(record)
     this.#error = error
     this.#until = this.#now() + AGAIN_MS

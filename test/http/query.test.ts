@@ -205,6 +205,13 @@ describe('507', () => {
     expect([status, json.code]).toEqual([507, 'result_too_large'])
     expect((await asAcme({ sql: 'select 1 as one' })).json.rows).toEqual([{ one: 1 }])
   })
+
+  it('tells that what it refuses to answer may have taken effect', async () => {
+    const write = "with written as (insert into notes values (900, 'acme'))"
+    const { json } = await asAcme({ sql: `${write} select ${LONG_NAMES} from generate_series(1, 1000)` })
+    expect(json).toMatchObject({ code: 'result_too_large', detail: expect.stringContaining('taken effect') })
+    expect((await asAcme({ sql: 'delete from notes where id = 900' })).json.rowCount).toBe(1)
+  })
 })
 
 describe('what is kept secret', () => {

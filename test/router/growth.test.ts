@@ -6,9 +6,17 @@ import { Room } from '../../src/router/pool/room.ts'
 import { BatchShare } from '../../src/router/scheduling/batch-share.ts'
 import { growsInMs } from '../../src/router/scheduling/growth.ts'
 import { serverRecord, tenantRecord } from '../registry/records.ts'
+import { startWorld } from '../support/world.ts'
 
 describe('growth of a tenant that has a connection', () => {
-  const calm = { waitedMs: 0, waitedTogetherMs: 0, serviceMs: 0, growAfterMs: 2, fill: 0.1 }
+  const calm = {
+    waitedMs: 0,
+    sinceArrivalMs: 0,
+    waitedTogetherMs: 0,
+    serviceMs: 0,
+    growAfterMs: 2,
+    fill: 0.1,
+  }
 
   it('waits for the floor where leases are shorter', () => {
     expect(growsInMs({ ...calm, serviceMs: 0.5 })).toBe(2)
@@ -24,10 +32,30 @@ describe('growth of a tenant that has a connection', () => {
     expect(growsInMs({ ...calm, serviceMs: 4, waitedMs: 0.5, waitedTogetherMs: 64 })).toBe(0)
   })
 
+  it('comes later while the event loop is at work, yet comes', () => {
+    expect(growsInMs({ ...calm, serviceMs: 4, sinceArrivalMs: 31 })).toBe(1)
+    expect(growsInMs({ ...calm, serviceMs: 4, sinceArrivalMs: 32 })).toBe(0)
+    expect(growsInMs({ ...calm, serviceMs: 100, fill: 0.9, sinceArrivalMs: 500 })).toBe(0)
+    expect(growsInMs({ ...calm, serviceMs: 1_000, sinceArrivalMs: 500 })).toBe(500)
+  })
+
   it('waits for several once the scope is four fifths full', () => {
     expect(growsInMs({ ...calm, serviceMs: 10, fill: 0.79 })).toBe(10)
     expect(growsInMs({ ...calm, serviceMs: 10, fill: 0.8 })).toBe(40)
   })
+})
+
+it('a tenant whose connection is held long gets a second one, though the event loop is never idle', async () => {
+  await using world = await startWorld(['acme'], { maxConnections: 10 })
+  let isSpinning = true
+  const spin = () => {
+    if (isSpinning) setImmediate(spin)
+  }
+  spin()
+  using held = await world.lease('acme')
+  using second = await world.lease('acme')
+  isSpinning = false
+  expect(second.connection.pid).not.toBe(held.connection.pid)
 })
 
 describe('the share of batch leases', () => {

@@ -141,6 +141,7 @@ export class Dispatcher {
     const waitedMs = loopIdleMs() - waiter.idleAtArrival
     return growsInMs({
       waitedMs,
+      sinceArrivalMs: performance.now() - waiter.arrivedAt,
       waitedTogetherMs: pool.waitedTogetherMs + waitedMs,
       serviceMs: pool.serviceMs,
       growAfterMs: this.#growAfterMs,

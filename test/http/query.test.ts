@@ -207,7 +207,7 @@ describe('507', () => {
   })
 
   it('tells that what it refuses to answer may have taken effect', async () => {
-    const write = "with written as (insert into notes values (900, 'acme'))"
+    const write = "with written as (insert into notes values (900, 'acme', 'new'))"
     const { json } = await asAcme({ sql: `${write} select ${LONG_NAMES} from generate_series(1, 1000)` })
     expect(json).toMatchObject({ code: 'result_too_large', detail: expect.stringContaining('taken effect') })
     expect((await asAcme({ sql: 'delete from notes where id = 900' })).json.rowCount).toBe(1)

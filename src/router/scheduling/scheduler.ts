@@ -1,4 +1,4 @@
-import { CancelledError, RouterClosedError } from '../../errors.ts'
+import { CancelledError, NotWarmError, RouterClosedError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
@@ -106,6 +106,10 @@ export class Scheduler {
       if (present.update(record, revision, server)) this.evict(present, 'limits_changed')
       return present
     }
+    if (present) {
+      const error = new NotWarmError(`the connections of tenant ${present.id} are being replaced`)
+      this.#line.refuseCold(present, error)
+    }
     const pool = this.#pools.add(record, revision, server)
     if (present) {
       this.#line.move(present, pool)
@@ -116,7 +120,10 @@ export class Scheduler {
 
   /** As `poolOf`, for a record that nobody asks a lease for. */
   follow(record: TenantRecord, revision: number, server: ServerRecord): void {
-    this.#pools.forgetIfEmpty(this.poolOf(record, revision, server))
+    const pool = this.poolOf(record, revision, server)
+    // Those who moved to it wait for openings now.
+    this.#dispatcher.pump()
+    this.#pools.forgetIfEmpty(pool)
   }
 
   /** @throws {AcquireTimeoutError | TooManyWaitersError | NestedLeaseError | RouterClosedError | CancelledError} */

@@ -68,9 +68,10 @@ export class WaitingLine {
     this.#refuse(pool, error, ({ request }) => trust === undefined || request.trust === trust)
   }
 
-  /** Ends the wait of those for whom nothing is opened. */
-  refuseCold(pool: TenantPool, error: Error, trust: Trust): void {
-    this.#refuse(pool, error, ({ request }) => request.onlyIfWarm && request.trust === trust)
+  /** The same for those for whom nothing is opened. */
+  refuseCold(pool: TenantPool, error: Error, trust?: Trust): void {
+    const isMeant = ({ request }: Waiter) => trust === undefined || request.trust === trust
+    this.#refuse(pool, error, (waiter) => waiter.request.onlyIfWarm && isMeant(waiter))
   }
 
   #refuse(pool: TenantPool, error: Error, isMeant: (waiter: Waiter) => boolean): void {

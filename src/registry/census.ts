@@ -1,5 +1,6 @@
 import { AnswerRefusedError } from '../errors.ts'
 import type { RecordCache } from './record-cache.ts'
+import type { Entry } from './registry.ts'
 import type { RegistryReader } from './registry-reader.ts'
 
 const SAMPLE = 20
@@ -36,7 +37,8 @@ export class Census {
    */
   async refuseVanished(key: string): Promise<void> {
     if (this.#cache.get(key)?.entry === undefined) return
-    const isWhole = (await this.#compared(key)) ?? (this.#cache.isChangeHeard(key) || (await this.#isThere()))
+    const isWhole =
+      (await this.#compared(key)) ?? (this.#cache.isChangeHeard(key) || (await this.#isAnythingThere()))
     if (isWhole || this.#cache.get(key)?.entry === undefined) return
     throw new AnswerRefusedError('vanished', `${key} is gone from the registry, and so is much else`)
   }
@@ -55,15 +57,24 @@ export class Census {
 
   async #compare(except: string): Promise<boolean | undefined> {
     const sample = this.#cache.sample(SAMPLE, except)
-    const found = await Promise.all(sample.map(({ kind, id }) => this.#reader.find(kind, id)))
-    const missing = found.filter((entry) => entry === undefined).length
+    const found = await Promise.all(sample.map((entry) => this.#isHere(entry)))
+    const missing = found.filter((isHere) => !isHere).length
     const isWhole = sample.length === 0 ? undefined : missing <= sample.length * MAX_MISSING_SHARE
     this.#last = { isWhole, at: performance.now() }
     if (isWhole !== undefined) this.#report(isWhole, `lost ${missing} of ${sample.length} records looked for`)
     return isWhole
   }
 
-  async #isThere(): Promise<boolean> {
+  async #isHere({ kind, id }: Entry): Promise<boolean> {
+    try {
+      return (await this.#reader.find(kind, id)) !== undefined
+    } catch (error) {
+      if (error instanceof AnswerRefusedError) return true // what cannot be read is there
+      throw error
+    }
+  }
+
+  async #isAnythingThere(): Promise<boolean> {
     const isThere = !(await this.#reader.isEmpty())
     this.#report(isThere, 'is empty')
     return isThere

@@ -231,9 +231,12 @@ export class Directory implements AsyncDisposable {
     try {
       const entry = await this.#reader.find(kind, id)
       if (entry === undefined) await this.#census.refuseVanished(key)
-      this.#cache.store(pending, entry)
+      this.#cache.store(pending, entry, this.#heardAt)
       this.#refused.accept(key)
       if (entry?.mayLag || this.#cache.isChangeHeard(key)) this.#refused.pause(key, LAG_PAUSE_MS)
+      if (entry?.mayLag && this.#freshness.servable(this.#cache.get(key)) === undefined) {
+        throw new RegistryUnavailableError(`what is known of ${key} is too old, and the registry may lag`)
+      }
       return entry
     } catch (error) {
       if (error instanceof AnswerRefusedError) this.#refused.refuse(key, error)

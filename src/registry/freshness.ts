@@ -1,5 +1,5 @@
 import type { ResolvedDirectoryOptions } from './directory-options.ts'
-import type { Held } from './record-cache.ts'
+import { type Held, knownUntil } from './record-cache.ts'
 import type { Entry } from './registry.ts'
 
 /** Judges how far what is held can still be trusted. All times are `performance.now()`: a clock that is set changes nothing. */
@@ -29,7 +29,7 @@ export class Freshness {
 
   /** Until when it is known to have been true. */
   knownUntil(held: Held): number {
-    return held.isStale ? held.checkedAt : Math.max(held.checkedAt, this.#heardAt())
+    return knownUntil(held, this.#heardAt())
   }
 }
 

@@ -105,8 +105,11 @@ export class RecordCache {
     this.#pending.delete(read.key)
   }
 
-  /** @throws {AnswerRefusedError} when the answer is older than what is known, as from a replica that lags. */
-  store(read: PendingRead, entry: Entry | undefined): void {
+  /**
+   * @param heardAt until when everything not stale was known to be true.
+   * @throws {AnswerRefusedError} when the answer is older than what is known, as from a replica that lags.
+   */
+  store(read: PendingRead, entry: Entry | undefined, heardAt: number): void {
     const held = this.get(read.key)
     const isNewer = isOfNewerGeneration(entry, held?.entry)
     const known = held?.seen ?? 0
@@ -120,12 +123,13 @@ export class RecordCache {
     // What was heard of an earlier tenant of this name says nothing about this one.
     const heard = isNewer ? 0 : Math.max(held?.heard ?? 0, this.#heardOf.get(read.key) ?? 0)
     this.#heardOf.delete(read.key)
+    // An answer that may lag proves nothing new about what was known before.
+    const isProof = !entry?.mayLag || held?.entry === undefined
     const next: Held = {
       entry,
       seen: entry?.revision ?? Math.max(known, read.heardBefore),
       heard,
-      // An answer that may lag proves nothing new about what was known before.
-      checkedAt: entry?.mayLag && held?.entry !== undefined ? held.checkedAt : read.startedAt,
+      checkedAt: isProof ? read.startedAt : knownUntil(held, heardAt),
       isStale: read.isOvertaken || (entry !== undefined && (entry.mayLag === true || entry.revision < heard)),
     }
     const [to, from] = entry === undefined ? [this.#absences, this.#records] : [this.#records, this.#absences]
@@ -163,7 +167,11 @@ function isOfNewerGeneration(entry: Entry | undefined, than: Entry | undefined):
 }
 
 function markStale(held: Held, heardAt: number): void {
-  if (held.isStale) return
+  held.checkedAt = knownUntil(held, heardAt)
   held.isStale = true
-  held.checkedAt = Math.max(held.checkedAt, heardAt)
+}
+
+/** Until when it is known to have been true, where everything not stale was so until `heardAt`. */
+export function knownUntil(held: Held, heardAt: number): number {
+  return held.isStale ? held.checkedAt : Math.max(held.checkedAt, heardAt)
 }

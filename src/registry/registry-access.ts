@@ -2,6 +2,7 @@ import { SnapshotRefusedError } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import { AwaitedRegistry } from './awaited-registry.ts'
 import { Directory } from './directory.ts'
+import { DirectoryOptions } from './directory-options.ts'
 import type { MasterKeys } from './master-keys.ts'
 import { openRegistry } from './open-registry.ts'
 import type { Snapshot } from './snapshot/snapshot.ts'
@@ -41,7 +42,9 @@ export class RegistryAccess implements AsyncDisposable {
     this.directory = new Directory(registry, { staleMaxMs }, onFault)
     if (snapshot !== undefined) this.directory.restore(snapshot.entries, Date.now())
     this.isUsable = registry.isOpen || snapshot !== undefined
-    this.#keeper = file && new SnapshotKeeper(file, this.directory, registry, onFault, snapshotEveryMs)
+    // Where little may be stale, a file is of no use for long.
+    const times = { everyMs: snapshotEveryMs, freshEveryMs: Math.min(300_000, staleMaxMs / 4) }
+    this.#keeper = file && new SnapshotKeeper(file, this.directory, registry, onFault, times)
   }
 
   /**
@@ -50,6 +53,7 @@ export class RegistryAccess implements AsyncDisposable {
    * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError} what waiting would not make right.
    */
   static async start(options: RegistryAccessOptions): Promise<RegistryAccess> {
+    DirectoryOptions.parse({ staleMaxMs: options.staleMaxMs }) // before anything is open
     const file = await snapshotFileOf(options)
     // Before the registry is tried: from then on nothing is awaited until it is known which one to expect.
     const snapshot = await readSnapshot(file, options)

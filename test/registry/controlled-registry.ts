@@ -15,6 +15,8 @@ export class ControlledRegistry implements Registry {
   mode: 'up' | 'down' | 'hanging' = 'up'
   /** What it answers instead of what it holds: that there is nothing, or what cannot be read. Nobody is told. */
   lie: 'none' | 'empty' | 'garbage' = 'none'
+  /** Records that cannot be read, as `kind id`. */
+  readonly spoilt = new Set<string>()
   /** Whether it says of what it answers from the past that it may lag, as Consul does without a leader. */
   isLagSaid = false
   /** Calls of `find` for one name at the same time, at most. */
@@ -162,7 +164,8 @@ export class ControlledRegistry implements Registry {
       await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
     }
     if (this.mode === 'down') throw new RegistryUnavailableError('down')
-    if (this.lie === 'garbage') throw new AnswerRefusedError('unreadable', `${key} cannot be read`)
+    if (this.lie === 'garbage' || this.spoilt.has(key))
+      throw new AnswerRefusedError('unreadable', `${key} cannot be read`)
     const entry = this.lie === 'empty' ? undefined : (this.#past ?? this.#entries).get(key)
     const mayLag = this.#past !== undefined && this.isLagSaid
     await unlessAborted(this.#gate, signal)

@@ -62,6 +62,16 @@ describe('an answer of the registry that cannot be true', () => {
     expect(world.faults).toEqual([])
   })
 
+  it('is not the absence of one record where another cannot be read: that one is there', async () => {
+    await using world = await startKnowing()
+    world.registry.spoilt.add('tenant globex')
+    world.registry.mute()
+    world.registry.remove('tenant', 'acme')
+    world.registry.unmute()
+    await clock.while(world.registry.heard())
+    expect(await clock.while(world.directory.tenant(acme))).toBeUndefined()
+  })
+
   it('is not an absence that was announced, of however many', async () => {
     await using world = await startKnowing()
     for (const id of ['acme', 'globex', 'initech']) world.registry.remove('tenant', id)
@@ -153,6 +163,23 @@ it('a first answer that is older than a change heard of before is read again, an
   registry.catchUp()
   await clock.advance(200)
   expect((await clock.while(directory.tenant(globex)))?.record.status).toBe('active')
+})
+
+it('an answer that may lag proves nothing: it serves a tenant no longer than none would', async () => {
+  await using world = await startKnowing()
+  const { registry, directory } = world
+  registry.put(tenant('globex', { status: 'suspended' }))
+  await clock.while(registry.heard())
+  await clock.while(directory.tenant(globex))
+  registry.mute()
+  registry.put(tenant('acme', { status: 'suspended' }))
+  registry.lag(1)
+  registry.isLagSaid = true
+  await clock.advance(86_300_000)
+  expect((await clock.while(directory.tenant(acme)))?.record.status).toBe('active')
+  await clock.advance(200_000)
+  await expect(clock.while(directory.tenant(acme))).rejects.toBeInstanceOf(RegistryUnavailableError)
+  expect((await clock.while(directory.tenant(globex)))?.record.status).toBe('suspended')
 })
 
 describe('an outage of an hour', () => {

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -99,6 +100,23 @@ describe('a snapshot of a directory', () => {
     await expect(file.read()).rejects.toThrow('it is of version 2, this process knows up to 1')
   })
 
+  it('is not written through a link that somebody left where it is made', async () => {
+    const { file, path } = await newFile()
+    const victim = `${path}-victim`
+    await writeFile(victim, 'precious')
+    await symlink(victim, `${path}.new`)
+    await file.write(snapshotOf())
+    expect(await readFile(victim, 'utf8')).toBe('precious')
+    expect((await file.read())?.entries).toHaveLength(3)
+    expect((await lstat(path)).isFile()).toBe(true)
+  })
+
+  it('is not waited for where it is no file', async () => {
+    const { file, path } = await newFile()
+    execFileSync('mkfifo', [path])
+    await expect(file.read()).rejects.toThrow('it is not a file')
+  })
+
   it('is written whole by two processes that share it', async () => {
     const { file, path, keys } = await newFile()
     const other = new SnapshotFile(path, keys, SOURCE)
@@ -139,7 +157,7 @@ describe('a directory that is kept', () => {
     const { file } = await newFile()
     await using world = await startDirectory()
     const write = vi.spyOn(file, 'write')
-    const keeper = new SnapshotKeeper(file, world.directory, world.registry, () => {}, 50)
+    const keeper = new SnapshotKeeper(file, world.directory, world.registry, () => {}, { everyMs: 50 })
     await world.directory.tenant(acme)
     await vi.waitFor(async () => expect((await file.read())?.entries).toHaveLength(1), seen)
     const written = write.mock.calls.length
@@ -151,6 +169,27 @@ describe('a directory that is kept', () => {
     await keeper.close()
     expect(write.mock.calls.length - written).toBeLessThanOrEqual(2)
     expect((await file.read())?.entries.map(({ entry }) => entry.id)).toEqual(['globex', 'acme'])
+  })
+
+  it('is written now and then while nothing is new: what is held is known to be true for longer', async () => {
+    const { file } = await newFile()
+    await using world = await startDirectory()
+    await using registry = new ControlledRegistry()
+    await world.directory.tenant(acme)
+    const times = { everyMs: 20, freshEveryMs: 60 }
+    const keeper = new SnapshotKeeper(file, world.directory, registry, () => {}, times)
+    onTestFinished(() => keeper.close())
+    const knownAt = async () => (await file.read())?.entries[0]?.knownAt ?? 0
+    await vi.waitFor(async () => expect(await knownAt()).toBeGreaterThan(0), seen)
+    const first = await knownAt()
+    await vi.waitFor(async () => expect(await knownAt()).toBeGreaterThan(first), seen)
+    world.registry.mute()
+    const write = vi.spyOn(file, 'write')
+    // The registry is silent: nothing is known for longer, and the file is left as it is.
+    await vi.waitFor(() => expect(world.directory.stalenessSeconds()).toBeGreaterThan(0.3), seen)
+    write.mockClear()
+    await vi.waitFor(() => expect(world.directory.stalenessSeconds()).toBeGreaterThan(0.6), seen)
+    expect(write).not.toHaveBeenCalled()
   })
 
   it('says so when its file cannot be written, and goes on', async () => {

@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, stat } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 export interface FileContent {
@@ -34,10 +34,10 @@ export async function readWholeFile(path: string): Promise<FileContent> {
  * @returns the fingerprint of what was written.
  */
 export async function replaceFile(path: string, text: string, refuse: () => Promise<void>): Promise<string> {
-  // A fixed name: what a crash left behind is overwritten by the next one.
+  // A fixed name: what a crash left behind goes with the next one. Made anew, so never written through a link.
   const next = `${path}.new`
-  const written = await withFile(next, 'w', async (file) => {
-    await file.chmod(0o600) // one left behind may have another mode
+  await rm(next, { force: true })
+  const written = await withFile(next, 'wx', async (file) => {
     await file.writeFile(text)
     await file.sync()
     return fingerprint(await file.stat({ bigint: true }))

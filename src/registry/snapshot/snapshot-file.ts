@@ -90,7 +90,10 @@ export class SnapshotFile {
 
   async #text(): Promise<string | undefined> {
     try {
-      const { size } = await stat(this.#path)
+      const file = await stat(this.#path)
+      // To open a pipe waits for whoever writes to it.
+      if (!file.isFile()) throw this.#refused('it is not a file')
+      const { size } = file
       if (size > this.#maxBytes)
         throw this.#refused(`it has ${size} bytes, at most ${this.#maxBytes} are read`)
       return (await readWholeFile(this.#path)).text

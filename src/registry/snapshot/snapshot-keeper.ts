@@ -3,11 +3,17 @@ import type { Directory } from '../directory.ts'
 import type { Registry } from '../registry.ts'
 import type { SnapshotFile } from './snapshot-file.ts'
 
-/** Milliseconds between two writes, at least. */
-const EVERY_MS = 30_000
+/** Milliseconds. */
+export interface SnapshotTimes {
+  /** Between two writes, at least. */
+  readonly everyMs?: number | undefined
+  /** Between two writes, at most, while the registry speaks: what is held is then known to be true for longer. */
+  readonly freshEveryMs?: number
+}
 
 /**
- * Keeps a directory's snapshot: written some time after something new was learnt, and a last time at `close()`. Invariant: one write at a time.
+ * Keeps a directory's snapshot: written some time after something new was learnt, now and then while nothing is new
+ * but the registry speaks, and a last time at `close()`. Invariant: one write at a time.
  */
 export class SnapshotKeeper {
   readonly #file: SnapshotFile
@@ -15,8 +21,11 @@ export class SnapshotKeeper {
   readonly #registry: Pick<Registry, 'id'>
   readonly #onFault: (fault: unknown) => void
   readonly #timer: NodeJS.Timeout
+  readonly #freshEveryMs: number
   #writing: Promise<void> = Promise.resolve()
   #writtenVersion: number
+  /** `performance.now()`. */
+  #writtenAt = performance.now()
   #closing: Promise<void> | undefined
 
   /** @param onFault hears of writes that failed; the next one is tried in its time. */
@@ -25,8 +34,9 @@ export class SnapshotKeeper {
     directory: Directory,
     registry: Pick<Registry, 'id'>,
     onFault: (fault: unknown) => void,
-    everyMs = EVERY_MS,
+    { everyMs = 30_000, freshEveryMs = 300_000 }: SnapshotTimes = {},
   ) {
+    this.#freshEveryMs = freshEveryMs
     this.#file = file
     this.#directory = directory
     this.#registry = registry
@@ -48,15 +58,23 @@ export class SnapshotKeeper {
 
   async #write(): Promise<void> {
     const { version } = this.#directory
-    // Nothing was read since: what the file says is at least as much.
-    if (version === this.#writtenVersion) return
+    if (version === this.#writtenVersion && !this.#isFileOld()) return
+    const now = performance.now()
     try {
       const writtenAt = Date.now()
       const entries = this.#directory.held(writtenAt)
       await this.#file.write({ registry: this.#registry.id, writtenAt, entries })
       this.#writtenVersion = version
+      this.#writtenAt = now
     } catch (cause) {
       this.#onFault(new RegistryUnavailableError('the snapshot cannot be written', { cause }))
     }
+  }
+
+  /** A file of long ago is not used, though nothing changed since. */
+  #isFileOld(): boolean {
+    const age = performance.now() - this.#writtenAt
+    if (age < this.#freshEveryMs || this.#directory.stats().records === 0) return false
+    return this.#directory.stalenessSeconds() * 1_000 < age
   }
 }

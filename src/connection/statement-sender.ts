@@ -11,6 +11,8 @@ import { driverProfile } from './type-profile.ts'
 
 /** Reaches CommandComplete and does nothing else, which puts the driver's row counter back to zero. */
 const NOTHING = 'select'
+/** Of what we ask ourselves: the types of the most columns that there can be are a tenth of it. */
+const COMMAND_CAPS: AnswerCaps = { maxBytes: 1_048_576 }
 
 /**
  * Sends query objects to one backend and does what an exact answer takes beside them: statements of our own
@@ -67,7 +69,7 @@ export class StatementSender implements LookupSession {
   /** A text of our own; resolves the rows of its last statement. */
   async command(text: string): Promise<readonly unknown[]> {
     const query = queryOf({ text, multiple: true }, driverProfile)
-    const results = resultsOf(await this.#backend.send(query, driverProfile, {}))
+    const results = resultsOf(await this.#backend.send(query, driverProfile, COMMAND_CAPS))
     return results.at(-1) ?? []
   }
 
@@ -102,13 +104,15 @@ export class StatementSender implements LookupSession {
 
   async #readOwnArrays(columns: readonly OwnColumn[], profile: TypeProfile): Promise<void> {
     const { watch } = this.#backend
-    const { tag } = watch
+    // The statements of a look-up are no part of the user's.
+    const { tag, lasting } = watch
     await lookUpTypes(
       this.#types,
       columns.map(({ type }) => type),
       this,
     )
     watch.tag = tag
+    watch.lasting = lasting
     for (const { type, key, rows } of columns) {
       const parse = this.#types.parserOf(type, profile)
       if (parse && !readColumn(rows, key, parse)) this.#types.forget()

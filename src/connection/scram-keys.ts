@@ -2,6 +2,7 @@ import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import type { Secret } from '../secret.ts'
+import { preparedPassword } from './prepared-password.ts'
 
 const derive = promisify(pbkdf2)
 const KEY_BYTES = 32
@@ -27,7 +28,8 @@ export async function deriveScramKeys(
   { salt, iterations }: ScramChallenge,
 ): Promise<ScramKeys> {
   const saltBytes = Buffer.from(salt, 'base64')
-  const salted = await derive(password.reveal(), saltBytes, iterations, KEY_BYTES, 'sha256')
+  const prepared = await preparedPassword(password.reveal())
+  const salted = await derive(prepared, saltBytes, iterations, KEY_BYTES, 'sha256')
   const hmac = (text: string) => createHmac('sha256', salted).update(text).digest()
   const clientKey = hmac('Client Key')
   const storedKey = createHash('sha256').update(clientKey).digest()

@@ -92,6 +92,32 @@ describe('a SCRAM exchange', () => {
   })
 })
 
+describe('a password beyond ASCII', () => {
+  let ground: Ground
+
+  beforeAll(async () => {
+    ground = await startGround()
+  })
+
+  afterAll(() => ground[Symbol.asyncDispose]())
+
+  it.each([
+    ['letters with marks, and another blank', 'pä ss\u00a0wörd'],
+    ['a ligature', 'ﬁx'],
+    ['a mark of its own, and a hyphen that nobody sees', 'cafe\u0301 so\u00adft'],
+    ['writing from right to left', 'סיסמה'],
+    ['both directions, which are hashed as they are', 'סיסמה-ﬁx'],
+    ['a control character, as it is', 'ﬁ\u0007x'],
+    ['a character of after SASLprep, as it is', 'ﬁ😀'],
+    ['nothing that is seen, as it is', '\u00ad'],
+  ])('of %s lets in as Postgres hashed it', async (_, text) => {
+    const { user } = ground.target
+    await ground.server.execute(`alter role ${user} password '${text}'`)
+    const connection = await ground.open({ password: new Secret(text) })
+    expect((await connection.run({ text: 'select 1 as one' })).rows).toEqual([{ one: 1 }])
+  })
+})
+
 describe('logins that share their keys', () => {
   let ground: Ground
 

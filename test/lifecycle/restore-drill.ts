@@ -195,6 +195,24 @@ export function describeDrill(count: number): void {
       })
     })
 
+    it('opens no role of a tenant that is suspended while it is looked at', async () => {
+      const { role } = (await recordOf('untouched')).route
+      await server.execute(`alter role "${role}" nologin`)
+      const suspending = new Proxy(registry, {
+        get(target, name) {
+          if (name !== 'commit') return bound(target, name)
+          return async (...[commit, expectations]: Parameters<Registry['commit']>) => {
+            const { action, target: id } = commit.audit
+            if (action === 'tenant.accept') await suspendTenant(parts, id, {}, 'test')
+            return target.commit(commit, expectations)
+          }
+        },
+      })
+      const { tenants } = await acceptServer({ ...parts, registry: suspending }, 'main', {}, 'test')
+      expect(tenants.find(({ tenant }) => tenant === 'untouched')).toMatchObject({ outcome: 'refused' })
+      expect(await mayLogIn(role)).toBe(false)
+    })
+
     it('pins a registered tenant anew where its database has another number, but not by one that is another tenant’s', async () => {
       const { database } = (await recordOf('kept')).route
       await server.execute(`alter database ${database} rename to gone`)
@@ -217,6 +235,11 @@ export function describeDrill(count: number): void {
       })
     })
   })
+}
+
+function bound(target: Registry, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name, target)
+  return typeof value === 'function' ? value.bind(target) : value
 }
 
 /** A copy of a stopped server's data, which then runs on. */

@@ -15,10 +15,8 @@ import type { AdminSessions } from './admin-sessions.ts'
  * A database of our making: known by its stamp, which only its owner could have written. Its login roles are
  * ours, so they get the password and the lock that the registry has.
  */
-export async function acceptProvisioned(
-  acceptance: Acceptance,
-  { record }: Entry<'tenant'>,
-): Promise<Finding> {
+export async function acceptProvisioned(acceptance: Acceptance, entry: Entry<'tenant'>): Promise<Finding> {
+  const { record } = entry
   const { admin } = acceptance
   if (admin === undefined)
     return refused('Its roles are set by the admin of the server: accept it where TENANTRY_ADMIN_KEY is.')
@@ -37,19 +35,19 @@ export async function acceptProvisioned(
     ...roles.locks.map((role) => `role ${role} may not log in any more`),
   ]
   if (!acceptance.dryRun) {
-    await applyRoles(acceptance, admin, record, roles)
+    await applyRoles(acceptance, admin, entry, roles)
     if (!isKnown) await recogniseBy(acceptance, record, { kind: 'stamp', incarnation: stamp.incarnation })
   }
   return { changes, refusal: null }
 }
 
 /** A tenant that the registry has done with: what came back of it lets nobody in. @returns what was done. */
-export async function lockAgain(acceptance: Acceptance, { record }: Entry<'tenant'>): Promise<string[]> {
+export async function lockAgain(acceptance: Acceptance, entry: Entry<'tenant'>): Promise<string[]> {
   const { admin } = acceptance
   if (admin === undefined) return []
-  const logins = await admin.logins(slotsOf(record.route))
+  const logins = await admin.logins(slotsOf(entry.record.route))
   const locks = [...logins].filter(([, mayLogin]) => mayLogin).map(([role]) => role)
-  if (!acceptance.dryRun) await applyRoles(acceptance, admin, record, { opens: false, locks })
+  if (!acceptance.dryRun) await applyRoles(acceptance, admin, entry, { opens: false, locks })
   return locks.map((role) => `role ${role} may not log in any more`)
 }
 
@@ -84,19 +82,20 @@ async function logsIn({ parts, server }: Acceptance, record: TenantRecord): Prom
   }
 }
 
+/** @throws {RevisionConflictError} where the tenant was changed since: what is suspended now stays locked. */
 async function applyRoles(
   { parts, server, actor }: Acceptance,
   admin: AdminSessions,
-  record: TenantRecord,
+  { id, record, revision }: Entry<'tenant'>,
   { opens, locks }: RolePlan,
 ): Promise<void> {
   if (!opens && locks.length === 0) return
   // On record before it is done: whoever looks for it later finds at least what was meant.
-  const audit = auditEntry(actor, 'tenant.accept', record.id, { opens, locks: locks.join(' ') })
-  await parts.registry.commit({ audit }, [])
+  const audit = auditEntry(actor, 'tenant.accept', id, { opens, locks: locks.join(' ') })
+  await parts.registry.commit({ audit }, [{ kind: 'tenant', id, revision }])
   const password = () => {
     const { password } = targetOf(record, server, parts.sealer, parts.registry.id)
-    if (password === undefined) throw new InternalError(`tenant ${record.id} has no password`)
+    if (password === undefined) throw new InternalError(`tenant ${id} has no password`)
     return password
   }
   await admin.atHome(async (session) => {

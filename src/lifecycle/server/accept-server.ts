@@ -4,7 +4,7 @@ import type { Entry, Registry } from '../../registry/registry.ts'
 import { auditEntry, type LifecycleParts } from '../parts.ts'
 import { acceptProvisioned, lockAgain } from './accept-provisioned.ts'
 import { acceptRegistered } from './accept-registered.ts'
-import type { Acceptance, AcceptedTenant } from './acceptance.ts'
+import { type Acceptance, type AcceptedTenant, refused } from './acceptance.ts'
 import { AdminSessions } from './admin-sessions.ts'
 import { findServerEntry } from './server-view.ts'
 
@@ -56,9 +56,11 @@ export async function acceptServer(
   return { server: id, dryRun, tenants }
 }
 
-async function accept(acceptance: Acceptance, entry: Entry<'tenant'>): Promise<AcceptedTenant> {
-  const { id, record } = entry
+async function accept(acceptance: Acceptance, listed: Entry<'tenant'>): Promise<AcceptedTenant> {
+  const { id, record } = listed
   try {
+    // A run may take minutes: the tenant as it is on record when its turn comes.
+    const entry = (await acceptance.parts.registry.find('tenant', id)) ?? listed
     const { changes, refusal } = await look(acceptance, entry)
     const outcome = refusal === null ? (changes.length > 0 ? 'accepted' : 'as_recorded') : 'refused'
     return { tenant: id, status: record.status, outcome, changes, refusal }
@@ -70,7 +72,8 @@ async function accept(acceptance: Acceptance, entry: Entry<'tenant'>): Promise<A
 }
 
 async function look(acceptance: Acceptance, entry: Entry<'tenant'>) {
-  const { status, origin } = entry.record
+  const { status, origin, route } = entry.record
+  if (route.server !== acceptance.server.id) return refused(`It is on server ${route.server} by now.`)
   switch (status) {
     case 'active':
     case 'suspended':

@@ -11,19 +11,21 @@ const MAX_TYPES = 10_000
 /** What the server says of one type. */
 export interface TypeAnswer {
   readonly oid: number
-  /** What an element is in the end: the type below all domains. */
-  readonly element: number
+  /** What an element is in the end: the type below all domains. Null: the type is no array. */
+  readonly element: number | null
   readonly delimiter: string
   /** The element is an array of the database's own, too. */
   readonly isNested: boolean
 }
+
+type ArrayAnswer = TypeAnswer & { readonly element: number }
 
 /**
  * The arrays among one database's own types (of enums, domains, composites), which nothing but its catalog
  * knows. An OID is not given again while its database lives, so what was learnt stays true.
  */
 export class OwnTypes {
-  readonly #types = new Map<number, TypeAnswer | 'no array'>()
+  readonly #types = new Map<number, ArrayAnswer | 'no array'>()
 
   /** Of the types, those that are the database's own and not known yet. */
   missing(types: Iterable<number>): readonly number[] {
@@ -32,11 +34,10 @@ export class OwnTypes {
     return [...missing]
   }
 
-  /** @param asked what the answers are to; a type without one is no array. */
-  learn(asked: readonly number[], answers: readonly TypeAnswer[]): void {
-    if (this.#types.size + asked.length > MAX_TYPES) this.#types.clear()
-    for (const oid of asked) this.#types.set(oid, 'no array')
-    for (const answer of answers) this.#types.set(answer.oid, answer)
+  /** Of a type without an answer nothing is learnt: a transaction does not see one that is younger than itself. */
+  learn(answers: readonly TypeAnswer[]): void {
+    if (this.#types.size + answers.length > MAX_TYPES) this.#types.clear()
+    for (const answer of answers) this.#types.set(answer.oid, isArray(answer) ? answer : 'no array')
   }
 
   forget(): void {
@@ -59,6 +60,10 @@ export class OwnTypes {
     if (known === undefined) missing.add(type)
     else if (known !== 'no array' && known.isNested) this.#addMissing(known.element, missing)
   }
+}
+
+function isArray(answer: TypeAnswer): answer is ArrayAnswer {
+  return answer.element !== null
 }
 
 export function isOwn(type: number): boolean {

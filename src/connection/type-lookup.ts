@@ -26,6 +26,7 @@ export async function lookUpTypes(
   }
 }
 
+/** @returns whether anything was learnt. */
 async function askFor(types: OwnTypes, oids: readonly number[], session: LookupSession): Promise<boolean> {
   if (session.watch.transaction === 'failed') return false
   const isInTransaction = session.watch.transaction === 'open'
@@ -35,8 +36,8 @@ async function askFor(types: OwnTypes, oids: readonly number[], session: LookupS
     )
     if (isInTransaction) await session.command(`release savepoint ${SAVEPOINT}`)
     // The columns are those of the question.
-    types.learn(oids, rows as readonly TypeAnswer[])
-    return true
+    types.learn(rows as readonly TypeAnswer[])
+    return rows.length > 0
   } catch {
     if (isInTransaction) await undo(session)
     return false
@@ -51,26 +52,30 @@ async function undo(session: LookupSession): Promise<void> {
 
 /**
  * It runs in a session whose search_path is its user's, so every name says its schema, operators too.
- * Of a domain it finds what is below, however deep.
+ * Of a domain it finds what is below, however deep. Each type that is there has a row, if it is an array or not.
  */
 function question(oids: readonly number[]): string {
+  const asked = `any ('{${oids.join(',')}}'::pg_catalog.oid[])`
   return `
     with recursive below as (
       select a.oid as wanted, e.typdelim as delimiter, e.oid, e.typbasetype, e.typelem
         from pg_catalog.pg_type a
         join pg_catalog.pg_type e
           on e.oid operator(pg_catalog.=) a.typelem and e.typarray operator(pg_catalog.=) a.oid
-       where a.oid operator(pg_catalog.=) any ('{${oids.join(',')}}'::pg_catalog.oid[])
+       where a.oid operator(pg_catalog.=) ${asked}
       union all
       select below.wanted, below.delimiter, b.oid, b.typbasetype, b.typelem
         from below
         join pg_catalog.pg_type b on b.oid operator(pg_catalog.=) below.typbasetype
     )
-    select wanted as "oid", below.oid as "element", delimiter::pg_catalog.text as "delimiter",
+    select t.oid as "oid", below.oid as "element", below.delimiter::pg_catalog.text as "delimiter",
            exists (select 1 from pg_catalog.pg_type e
                     where e.oid operator(pg_catalog.=) below.typelem
                       and e.typarray operator(pg_catalog.=) below.oid
                       and below.oid operator(pg_catalog.>=) '16384'::pg_catalog.oid) as "isNested"
-      from below
-     where typbasetype operator(pg_catalog.=) '0'::pg_catalog.oid`
+      from pg_catalog.pg_type t
+      left join below
+        on below.wanted operator(pg_catalog.=) t.oid
+       and below.typbasetype operator(pg_catalog.=) '0'::pg_catalog.oid
+     where t.oid operator(pg_catalog.=) ${asked}`
 }

@@ -104,6 +104,31 @@ export function describeTypes(port: PortUnderTest): void {
       await own.run({ text: 'commit' })
     })
 
+    it('are no less known after a transaction that cannot see them, since they are younger', async () => {
+      const typesKey = `${port.ground.target.database} younger`
+      const [own, other] = [await port.open({ typesKey }), await port.open({ typesKey })]
+      const ask = async () => (await own.run({ text: "select '{x}'::younger[] as xs" })).rows
+      await make(own, 'begin isolation level repeatable read; select count(*) from people')
+      await make(other, "create type younger as enum ('x')")
+      expect(await ask()).toEqual([{ xs: '{x}' }])
+      expect(own.transaction).toBe('open')
+      await own.run({ text: 'commit' })
+      expect(await ask()).toEqual([{ xs: ['x'] }])
+    })
+
+    it('that begin as an array does are asked for once, in transactions too', async () => {
+      await using gate = await openGate(port.ground.target)
+      const own = await port.open({ port: gate.port })
+      await make(own, "create type braces as enum ('{x}'); begin")
+      const asks = async () => {
+        const before = gate.readies
+        expect((await own.run({ text: "select '{x}'::braces as x" })).rows).toEqual([{ x: '{x}' }])
+        return gate.readies - before
+      }
+      expect([await asks(), await asks()]).toEqual([3, 1])
+      await own.run({ text: 'rollback' })
+    })
+
     it('stay text in a transaction that may not ask, which goes on as it was', async () => {
       await port.ground.server.execute(
         'revoke select on pg_catalog.pg_type from public',

@@ -11,6 +11,8 @@ import { TenantRouter } from './router/tenant-router.ts'
 import type { Secret } from './secret.ts'
 
 const STALE_MAX_MS = 86_400_000
+/** Milliseconds for the registry to open. */
+const WAIT_MS = 5_000
 
 export interface CreateRouterOptions extends RouterOptions {
   /** `postgres://…`, `consul://…` or `file:PATH`. */
@@ -47,11 +49,20 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
   } = options
   const routerOptions = RouterOptions.parse(rest)
   const keys = MasterKeys.fromText(masterKey)
-  const access = await RegistryAccess.start({ url, keys, staleMaxMs, snapshotFile, onFault })
+  const access = await RegistryAccess.start({
+    url,
+    keys,
+    staleMaxMs,
+    snapshotFile,
+    waitMs: WAIT_MS,
+    onFault,
+  })
   const { directory, registry } = access
   if (!access.isUsable) {
     await access.close()
-    throw new RegistryUnavailableError('the registry cannot be opened, and no snapshot stands in for it')
+    throw new RegistryUnavailableError('the registry cannot be opened, and no snapshot stands in for it', {
+      cause: registry.fault,
+    })
   }
   const backends = lateOpener(
     new Sealer(keys),

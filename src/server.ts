@@ -39,6 +39,8 @@ export interface ServiceOptions {
 
 /** Milliseconds above the sum of a request's parts, so that the part at fault is what the answer names. */
 const REQUEST_MARGIN_MS = 2_000
+/** Milliseconds before the planes answer without the registry: probes, and SIGTERM, are not kept waiting for it. */
+const REGISTRY_WAIT_MS = 2_000
 /** Milliseconds of a request of the operator plane: making a tenant waits for the server's disk. */
 const OPERATOR_TIMEOUT_MS = 300_000
 /** Milliseconds that requests of the operator plane may take to end when all else has. */
@@ -63,6 +65,7 @@ export async function startService(
     keys: MasterKeys.fromText(settings.masterKey),
     staleMaxMs: settings.staleMaxMs,
     snapshotFile: settings.snapshotFile,
+    waitMs: REGISTRY_WAIT_MS,
     onFault: (fault) => log.warn({ err: fault }, 'registry'),
   })
   const core = new Core(settings, access, sealers, log)
@@ -164,9 +167,16 @@ class Core {
 
   /** With the registry, or at once with what stands in for it. */
   readyWhenUsable(): void {
-    const ready = () => this.health.ready()
-    if (this.#access.isUsable) ready()
-    else void this.#access.registry.opened.then(ready)
+    const ready = () => {
+      this.health.ready()
+      if (this.health.phase === 'ready') this.log.info({}, 'ready')
+    }
+    if (this.#access.isUsable) return ready()
+    this.log.error(
+      { err: this.#access.registry.fault },
+      'not ready until the registry answers; it is tried on',
+    )
+    void this.#access.registry.opened.then(ready)
   }
 
   /** When nothing asks any more. */

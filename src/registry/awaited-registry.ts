@@ -2,6 +2,7 @@ import { RegistryUnavailableError } from '../errors.ts'
 import type { AliasKind } from './alias-record.ts'
 import type { ChangeBatch, Commit, Entry, Expectation, Kind, ListFilter, Page, Registry } from './registry.ts'
 import { Wakeup } from './wakeup.ts'
+import { within } from './within.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 1_000
@@ -15,47 +16,51 @@ export class AwaitedRegistry implements Registry {
   readonly #open: (signal: AbortSignal) => Promise<Registry>
   readonly #onFault: (fault: unknown) => void
   readonly #closed = new AbortController()
-  readonly #opening: Promise<void>
+  #opening: Promise<void> = Promise.resolve()
   /** Ends those that are not needed any more. */
   readonly #stopTrying = new AbortController()
   readonly #tries = new Set<Promise<void>>()
   #registry: Registry | undefined
   #expectedId: string | undefined
-  #reported: string | undefined
+  #fault: unknown
   #closing: Promise<void> | undefined
 
-  private constructor(
-    open: (signal: AbortSignal) => Promise<Registry>,
-    onFault: (fault: unknown) => void,
-    first: Registry | undefined,
-  ) {
+  private constructor(open: (signal: AbortSignal) => Promise<Registry>, onFault: (fault: unknown) => void) {
     this.#open = open
     this.#onFault = onFault
-    this.#registry = first
-    this.#opening = first === undefined ? this.#keepTrying() : Promise.resolve()
   }
 
   /**
-   * Resolves after the first try, whether it opened or was not available.
+   * Resolves after the first try, whether it opened or was not available, or after `waitMs`.
    * @param onFault hears why it does not open, once for each reason.
-   * @throws whatever else `open` throws at the first try: what is wrong then does not get right by waiting.
+   * @throws whatever else `open` throws until then: what is wrong then does not get right by waiting.
    */
   static async start(
     open: (signal: AbortSignal) => Promise<Registry>,
     onFault: (fault: unknown) => void,
+    waitMs: number,
   ): Promise<AwaitedRegistry> {
+    const awaited = new AwaitedRegistry(open, onFault)
+    const first = open(awaited.#stopTrying.signal)
+    const late = () => new RegistryUnavailableError(`the registry did not open in ${waitMs} ms`)
     try {
-      return new AwaitedRegistry(open, onFault, await open(new AbortController().signal))
+      awaited.#registry = await within(first, waitMs, late)
     } catch (error) {
       if (!(error instanceof RegistryUnavailableError)) throw error
-      const awaited = new AwaitedRegistry(open, onFault, undefined)
       awaited.#report(error)
-      return awaited
+      void awaited.#begin(first)
+      awaited.#opening = awaited.#keepTrying()
     }
+    return awaited
   }
 
   get isOpen(): boolean {
     return this.#registry !== undefined
+  }
+
+  /** Why it did not open, as far as was seen last. */
+  get fault(): unknown {
+    return this.#fault
   }
 
   /** Resolves when it is open, or closed; never rejects. */
@@ -134,17 +139,23 @@ export class AwaitedRegistry implements Registry {
       if (signal.aborted || this.#registry !== undefined) break
       // One that hangs, as into a black hole, does not keep the next from finding the registry back.
       if (this.#tries.size >= MAX_TRIES_AT_ONCE) await Promise.race(this.#tries)
-      const attempt: Promise<void> = this.#try().finally(() => this.#tries.delete(attempt))
-      this.#tries.add(attempt)
+      if (signal.aborted || this.#registry !== undefined) break
+      const attempt = this.#begin(this.#open(this.#stopTrying.signal))
       const patience = new AbortController()
       await Promise.race([attempt, new Wakeup().wait(LONGEST_PAUSE_MS, patience.signal)])
       patience.abort()
     }
   }
 
-  async #try(): Promise<void> {
+  #begin(opening: Promise<Registry>): Promise<void> {
+    const attempt: Promise<void> = this.#try(opening).finally(() => this.#tries.delete(attempt))
+    this.#tries.add(attempt)
+    return attempt
+  }
+
+  async #try(opening: Promise<Registry>): Promise<void> {
     try {
-      const registry = await this.#open(this.#stopTrying.signal)
+      const registry = await opening
       const isExpected = this.#expectedId === undefined || registry.id === this.#expectedId
       if (isExpected && this.#registry === undefined) {
         this.#registry = registry
@@ -164,14 +175,17 @@ export class AwaitedRegistry implements Registry {
   }
 
   #report(fault: unknown): void {
-    const reason = fault instanceof Error ? fault.message : String(fault)
-    if (reason === this.#reported) return
-    this.#reported = reason
-    this.#onFault(fault)
+    const isKnown = messageOf(fault) === messageOf(this.#fault)
+    this.#fault = fault
+    if (!isKnown) this.#onFault(fault)
   }
 
   #now(): Registry {
     if (this.#registry !== undefined) return this.#registry
     throw new RegistryUnavailableError('the registry has not answered since the start')
   }
+}
+
+function messageOf(fault: unknown): string | undefined {
+  return fault instanceof Error ? fault.message : undefined
 }

@@ -15,6 +15,8 @@ export interface RegistryAccessOptions {
   readonly keys: MasterKeys
   /** Milliseconds that an active tenant is served for while the registry cannot be asked. */
   readonly staleMaxMs: number
+  /** Milliseconds that `start()` waits for the registry to open. */
+  readonly waitMs: number
   /** Where what is held is kept for the next process. Default: nowhere. */
   readonly snapshotFile?: string | undefined
   /** Milliseconds between two writes of it, at least. */
@@ -48,7 +50,7 @@ export class RegistryAccess implements AsyncDisposable {
   }
 
   /**
-   * Resolves after the first try to open the registry. Where that failed, it is tried on in the background, and
+   * Resolves after the first try to open the registry, or `waitMs`. Where that failed, it is tried on in the background, and
    * the directory serves what the snapshot holds.
    * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError} what waiting would not make right.
    */
@@ -57,8 +59,9 @@ export class RegistryAccess implements AsyncDisposable {
     const file = await snapshotFileOf(options)
     // Before the registry is tried: from then on nothing is awaited until it is known which one to expect.
     const snapshot = await readSnapshot(file, options)
-    const { url, onFault } = options
-    const registry = await AwaitedRegistry.start((signal) => openRegistry(url, { onFault, signal }), onFault)
+    const { url, onFault, waitMs } = options
+    const open = (signal: AbortSignal) => openRegistry(url, { onFault, signal })
+    const registry = await AwaitedRegistry.start(open, onFault, waitMs)
     if (snapshot === undefined) return new RegistryAccess(registry, undefined, file, options)
     if (!registry.isOpen || registry.id === snapshot.registry) {
       registry.expect(snapshot.registry)

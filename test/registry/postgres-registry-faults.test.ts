@@ -24,6 +24,25 @@ describe('a registry in Postgres, when things go wrong', () => {
     })
   })
 
+  it('whose own row is gone is silent, says so, and is followed on when it is back', async () => {
+    await using database = await newManagementDatabase()
+    const faults: Error[] = []
+    await using registry = await database.open({ pollMs: 20, onFault: (fault) => faults.push(fault) })
+    await using followed = new Followed(registry)
+    await vi.waitFor(() => expect(followed.resets).toBe(1), within5s)
+    await create(registry, tenant('acme'))
+    await vi.waitFor(() => expect(followed.names()).toEqual(['tenant acme']), within5s)
+    await database.query('create table public.kept as select * from tenantry_registry.registry')
+    await database.query('delete from tenantry_registry.registry')
+    await vi.waitFor(() => expect(faults).toHaveLength(1), within5s)
+    expect(faults.map(String)).toEqual([expect.stringContaining("the registry's own row is not in")])
+    await database.query('insert into tenantry_registry.registry select * from public.kept')
+    await database.query('drop table public.kept')
+    await change(registry, tenant('acme', { epoch: 2 }))
+    await vi.waitFor(() => expect(followed.names()).toEqual(['tenant acme', 'tenant acme']), within5s)
+    expect(followed.resets).toBe(1)
+  })
+
   it('goes on after all its sessions were ended, and tells what changed meanwhile', async () => {
     await using database = await newManagementDatabase()
     const faults: Error[] = []

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RegistryUnavailableError } from '../../src/errors.ts'
 import { ConsulRegistry } from '../../src/registry/consul/consul-registry.ts'
 import { Directory } from '../../src/registry/directory.ts'
@@ -47,12 +48,16 @@ async function postgres(): Promise<Ground> {
   }
 }
 
+/** One for all tests: it takes seconds to start. */
+const startedConsul = startConsul()
+afterAll(async () => (await startedConsul).stop())
+
 async function consul(): Promise<Ground> {
-  const server = await startConsul()
-  onTestFinished(() => server.stop())
-  const url = new Secret(`consul://:${server.token}@${server.host}:${server.port}/tenantry`)
+  const server = await startedConsul
+  const prefix = `tenantry-${randomUUID()}`
+  const url = new Secret(`consul://:${server.token}@${server.host}:${server.port}/${prefix}`)
   const registry = await ConsulRegistry.open(url)
-  const path = '/v1/kv/tenantry'
+  const path = `/v1/kv/${prefix}`
   return {
     registry,
     lose: async () => {

@@ -40,6 +40,12 @@ export async function startRegistryService() {
     proxy,
     snapshot,
     url: url.href,
+    /** Keeps whoever opens the registry waiting, until it is ended. */
+    lockSchema: async () => {
+      const client = await server.connect(database.name)
+      await client.query('begin; lock table tenantry_registry.migration in access exclusive mode')
+      return client
+    },
     /** As `serve`, in a process of its own that is started with these variables too. */
     serveApart: async (settings: Readonly<Record<string, string>>): Promise<ServiceWorld> => {
       const logLines: string[] = []

@@ -6,6 +6,7 @@ import type { Secret } from '../../secret.ts'
 import { type AliasKind, aliasId } from '../alias-record.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
 import { refuseMalformedCommit } from '../commit-rules.ts'
+import { FeedRetry } from '../feed-retry.ts'
 import { pageSize, passes } from '../list-filter.ts'
 import { parseStoredRecord } from '../record-schema.ts'
 import type {
@@ -30,7 +31,7 @@ export interface ConsulRegistryOptions {
   readonly maxChanges?: number
   /** Milliseconds that one call may take, beside those a watch waits. Default 5,000. */
   readonly timeoutMs?: number
-  /** Hears of a watch that failed, each time it starts again. */
+  /** Hears of a watch that failed, once for each reason until it is answered. */
   readonly onFault?: (fault: Error) => void
   /** Ends the opening, not what was opened. */
   readonly signal?: AbortSignal
@@ -41,7 +42,6 @@ const SCHEMA_VERSION = 1
 const WATCH_MS = 1_000
 /** Tries of one commit or generation while others are quicker. */
 const MAX_TRIES = 100
-const MAX_BACKOFF_MS = 1_000
 
 const Meta = z.object({ id: z.uuid(), schema: z.int(), readableFrom: z.int() })
 const Stored = z.object({ revision: z.int().positive(), record: z.unknown() })
@@ -80,11 +80,15 @@ export class ConsulRegistry implements Registry {
     const address = parseConsulUrl(url)
     const client = new ConsulClient(address, resolved.timeoutMs)
     const keys = new ConsulKeys(address.prefix)
+    const onAbort = () => client.close()
+    options.signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      return new ConsulRegistry(await prepare(client, keys, options.signal), client, keys, resolved)
+      return new ConsulRegistry(await prepare(client, keys), client, keys, resolved)
     } catch (error) {
       client.close()
       throw error
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort)
     }
   }
 
@@ -162,7 +166,7 @@ export class ConsulRegistry implements Registry {
     const stopped = AbortSignal.any([signal, this.#closed.signal])
     let at = parsePosition(position)
     let index = 0
-    let failures = 0
+    const retry = new FeedRetry(this.#onFault)
     while (!stopped.aborted) {
       let batch: ChangeBatch | undefined
       try {
@@ -170,11 +174,10 @@ export class ConsulRegistry implements Registry {
         // Smaller than before after Consul was restored from a snapshot: begin anew, as Consul asks for.
         index = log.index < index ? 0 : log.index
         batch = batchAfter(log, at)
-        failures = 0
+        retry.answered()
       } catch (error) {
         index = 0
-        if (!stopped.aborted) this.#onFault(error instanceof Error ? error : new Error('the watch failed'))
-        await new Wakeup().wait(backoffMs(++failures), stopped)
+        await retry.failed(error, new Wakeup(), stopped)
       }
       if (batch === undefined || stopped.aborted) continue
       at = Number(batch.position)
@@ -235,8 +238,8 @@ export class ConsulRegistry implements Registry {
 }
 
 /** Makes the registry where there is none. @returns its id. */
-async function prepare(client: ConsulClient, keys: ConsulKeys, signal?: AbortSignal): Promise<string> {
-  const item = await client.get(keys.meta, signal)
+async function prepare(client: ConsulClient, keys: ConsulKeys): Promise<string> {
+  const item = await client.get(keys.meta)
   if (item === undefined) {
     const meta = { id: randomUUID(), schema: SCHEMA_VERSION, readableFrom: SCHEMA_VERSION }
     await client.commit([
@@ -262,8 +265,4 @@ function entryOf<K extends Kind>(kind: K, id: string, { value }: Item): Entry<K>
     throw new AnswerRefusedError('unreadable', `the registry's ${kind} ${id} in Consul is not one of ours`)
   const { revision, record } = stored.data
   return { kind, id, revision, record: parseStoredRecord(kind, id, record) }
-}
-
-function backoffMs(failures: number): number {
-  return Math.min(100 * 2 ** (failures - 1), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2)
 }

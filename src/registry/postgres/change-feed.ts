@@ -1,6 +1,7 @@
 import type { Connection } from '../../connection/connection.ts'
 import { RegistryUnavailableError } from '../../errors.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
+import { FeedRetry } from '../feed-retry.ts'
 import type { Change, ChangeBatch } from '../registry.ts'
 import { Wakeup } from '../wakeup.ts'
 import { within } from '../within.ts'
@@ -15,8 +16,6 @@ export interface ChangeFeedOptions {
   readonly onFault: (fault: Error) => void
 }
 
-const MAX_BACKOFF_MS = 1_000
-
 /**
  * Reads the change log over one connection that also listens for notifications: each look proves that it
  * still lives, and a lost one is opened again. Ends when `signal` aborts, and the connection with it.
@@ -29,7 +28,7 @@ export async function* followChanges(
   const wakeup = new Wakeup()
   let at = parsePosition(position)
   let connection: Connection | undefined
-  let failures = 0
+  const retry = new FeedRetry(onFault)
   try {
     while (!signal.aborted) {
       let batch: ChangeBatch | undefined
@@ -39,12 +38,11 @@ export async function* followChanges(
           timeoutMs,
         )
         batch = batchAfter(await within(readLog(connection, at), timeoutMs, unanswered), at)
-        failures = 0
+        retry.answered()
       } catch (error) {
         connection?.destroy(new Error('the change feed starts again'))
         connection = undefined
-        if (!signal.aborted) onFault(error instanceof Error ? error : unanswered())
-        await wakeup.wait(backoffMs(++failures), signal)
+        await retry.failed(error, wakeup, signal)
       }
       if (batch !== undefined) {
         at = Number(batch.position)
@@ -88,11 +86,10 @@ async function readLog(connection: Connection, after: number | undefined) {
   const changes = read
     .filter(({ changed }) => changed !== null)
     .map(({ changed, kind, id }): Change => ({ revision: Number(changed), kind, id }))
-  return { revision: Number(read[0]?.revision), changes }
-}
-
-function backoffMs(failures: number): number {
-  return Math.min(100 * 2 ** (failures - 1), MAX_BACKOFF_MS) * (0.5 + Math.random() / 2)
+  if (read[0] === undefined) {
+    throw new RegistryUnavailableError("the registry's own row is not in the management database any more")
+  }
+  return { revision: Number(read[0].revision), changes }
 }
 
 function unanswered(): RegistryUnavailableError {

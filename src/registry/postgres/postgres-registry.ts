@@ -35,7 +35,7 @@ export interface PostgresRegistryOptions {
   readonly pollMs?: number
   /** Milliseconds that one call may take. Default 5,000. */
   readonly timeoutMs?: number
-  /** Hears of a change feed that was cut, each time it starts again. */
+  /** Hears of a change feed that was cut, once for each reason until it is answered. */
   readonly onFault?: (fault: Error) => void
   /** Ends the opening, not what was opened. Default: never. */
   readonly signal?: AbortSignal
@@ -231,9 +231,12 @@ async function prepareSchema(
   const opening = openConnection({ ...target, settings }, { connectTimeoutMs: timeoutMs, signal })
   const connection = await available(opening)
   const late = () => new RegistryUnavailableError(`the schema was not ready in ${MIGRATE_TIMEOUT_MS} ms`)
+  const onAbort = () => connection.destroy(new RegistryUnavailableError('the opening was given up'))
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
     await available(within(migrate(connection), MIGRATE_TIMEOUT_MS, late))
   } finally {
+    signal.removeEventListener('abort', onAbort)
     if (connection.isBusy) connection.destroy(late())
     else await connection.close()
   }

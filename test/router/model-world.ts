@@ -48,7 +48,8 @@ export class ModelWorld {
   readonly #tenants = new Map<string, { epoch: number; weight: number; revision: number }>()
   #isClosed = false
 
-  constructor() {
+  /** @param overrides of what the model's router is set to. */
+  constructor(overrides: RouterOptions = {}) {
     const events = new EventHub()
     const options = RouterOptions.parse({
       maxConnections: LIMITS.process,
@@ -56,6 +57,7 @@ export class ModelWorld {
       acquireTimeoutMs: 3_600_000,
       maxOpeningPerServer: 2,
       maxOpening: 3,
+      ...overrides,
     })
     const { open, confirmGone } = this.servers
     this.scheduler = new Scheduler(options, open, confirmGone, new Breakers(events), events)

@@ -44,6 +44,28 @@ describe('turns between tenants', () => {
     expect(world.servers.openings.map(({ tenant }) => tenant)).toEqual(['wayne'])
   })
 
+  it('pass nobody more often than stated where a heavier one is behind it and a tenant that grows before it', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    world.rotate('pym', 'weight')
+    const passWith = async (asks: number) => {
+      for (let i = 0; i < asks; i++) world.ask(ask('acme'))
+      for (let i = 0; i < asks; i++) {
+        world.releaseOf('acme')
+        await world.settle()
+      }
+    }
+    world.ask(ask('initech'))
+    await world.settle(5)
+    world.ask(ask('wayne'))
+    await world.settle(1)
+    const before = world.granted
+    await passWith(10)
+    world.ask(ask('pym'))
+    await world.settle(12)
+    await passWith(2 * MAX_PASSES)
+    expect(world.granted - before).toBe(MAX_PASSES)
+  })
+
   it('go to who came first, of tenants without a connection', async () => {
     const world = await full('acme', 'initech', 'umbrella')
     for (const tenant of ['wayne', 'pym']) {

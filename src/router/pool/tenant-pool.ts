@@ -50,6 +50,8 @@ export class TenantPool {
   wantedAt = Number.NEGATIVE_INFINITY
   /** What its waiters waited while the event loop had nothing to do, since a connection was last idle. */
   waitedTogetherMs = 0
+  /** How often somebody of one trust class, for whom it has no room, was passed by a younger one of the other. */
+  passes = 0
   #serviceMs = 0
 
   constructor(

@@ -115,7 +115,7 @@ export class Circulation {
     const waiter = pool.waiters.length > 0 ? lending.firstServable(pool, slot.trust) : undefined
     if (!waiter) {
       pool.putIdle(slot)
-      if (!retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)) dispatcher.noteIdle()
+      if (!retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)) dispatcher.noteIdle(pool)
     } else if (mayYield && turns.mustYield(pool, waiter)) {
       this.close(slot, 'fairness')
       dispatcher.pump()

@@ -58,9 +58,9 @@ export class Dispatcher {
     if (againInMs !== NEVER) this.#timer = setTimeout(() => this.pump(), Math.max(1, againInMs))
   }
 
-  /** A connection has become idle that nobody of its tenant waits for. */
-  noteIdle(): void {
-    if (this.#parts.turns.isAnyBlocked) this.pump()
+  /** A connection of the pool has become idle that nobody of its tenant and trust class waits for. */
+  noteIdle(pool: TenantPool): void {
+    if (this.#parts.turns.isWantedOf(pool)) this.pump()
   }
 
   hand(slot: Slot, waiter: Waiter): void {
@@ -133,7 +133,8 @@ export class Dispatcher {
     if (bound === undefined || !opener.hasRoomAfterClosing(pool)) return NEVER
     const isSparing = isGrowth || waiter.request.class === 'batch'
     if (reclaimer.makeRoom(bound, pool, isSparing)) return NEVER
-    if (bound !== 'tenant') turns.noteBlocked(turn, bound)
+    // Whoever grows at its tenant's limit is served by what it has.
+    if (bound !== 'tenant' || !isGrowth) turns.noteBlocked(turn, bound)
     return isSparing ? SURPLUS_SPARED_MS : NEVER
   }
 

@@ -1,15 +1,16 @@
 import type { Trust } from '../../connection/connection.ts'
-import type { Room, SharedBound } from '../pool/room.ts'
+import type { Bound, Room } from '../pool/room.ts'
 import type { SharedScope } from '../pool/shared-scope.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
 import type { Lending } from './lending.ts'
 import type { Waiter } from './waiter.ts'
 
-/** A tenant over its share keeps its connection for its own next waiter, where that came so much later at most. */
+/** A connection stays with its tenant and trust class where the next waiter there came so much later at most. */
 const PATIENCE_MS = 25
 /**
- * Connections and openings that go to younger waiters of other tenants while an older one waits for room in the
- * same scope, at most: from then on it comes first, whatever shares and weights say.
+ * Connections and openings that go to younger waiters of other tenants, or of the same tenant's other trust class,
+ * while an older one waits for room in the same scope, at most: from then on it comes first, whatever shares and
+ * weights say.
  */
 export const MAX_PASSES = 32
 const CLASSES: readonly Trust[] = ['application', 'foreign']
@@ -24,17 +25,20 @@ export interface Turn {
 
 interface Blocked {
   readonly turn: Turn
-  readonly bound: SharedBound
+  readonly bound: Bound
 }
 
-/** Of those that found no room in a scope: who comes first, and who came first. */
+/** Of those that found no room in a scope: who comes first, and who came first, tenants without a connection before all others. */
 interface BlockedIn {
   readonly first: Blocked
   readonly oldest: Blocked
 }
 
+/** What many wait for room in: a server, the process, or one tenant with its two trust classes. */
+type WaitedFor = SharedScope | TenantPool
+
 /**
- * Whose turn it is between tenants. Those who hold leases already come first, then who was passed often enough,
+ * Whose turn it is between tenants, and between the trust classes of one. Those who hold leases already come first, then who was passed often enough,
  * then tenants without a connection, then the longest wait, counted by the tenant's weight: waits grow, so
  * everyone's turn comes.
  * Invariants: `#blocked` holds those that found no room at the last look, unless they were served or have left
@@ -43,16 +47,18 @@ interface BlockedIn {
 export class Turns {
   readonly #room: Room
   readonly #lending: Lending
-  readonly #blocked = new Map<SharedScope, BlockedIn>()
+  readonly #blocked = new Map<WaitedFor, BlockedIn>()
 
   constructor(room: Room, lending: Lending) {
     this.#room = room
     this.#lending = lending
   }
 
-  /** Whether anybody found no room at the last look. */
-  get isAnyBlocked(): boolean {
-    return this.#blocked.size > 0
+  /** Whether anybody found no room at the last look for whom the pool could make some. */
+  isWantedOf(pool: TenantPool): boolean {
+    if (this.#blocked.size === 0) return false
+    const { server, process } = pool.scopes
+    return this.#blocked.has(server) || this.#blocked.has(process) || this.#blocked.has(pool)
   }
 
   /** A new look at all who wait begins. */
@@ -81,12 +87,12 @@ export class Turns {
   }
 
   /** It found no room, and none is on its way. */
-  noteBlocked(turn: Turn, bound: SharedBound): void {
-    const scope = this.#room.scope(bound, turn.pool)
+  noteBlocked(turn: Turn, bound: Bound): void {
+    const scope = bound === 'tenant' ? turn.pool : this.#room.scope(bound, turn.pool)
     const present = this.#blocked.get(scope)
     const blocked = { turn, bound }
     if (!present) this.#blocked.set(scope, { first: blocked, oldest: blocked })
-    else if (turn.waiter.arrivedAt < present.oldest.turn.waiter.arrivedAt) {
+    else if (isOlder(turn, present.oldest.turn)) {
       this.#blocked.set(scope, { first: present.first, oldest: blocked })
     }
   }
@@ -100,31 +106,35 @@ export class Turns {
   }
 
   /**
-   * Whether a connection that has come back must make room for another tenant, rather than serve its own
-   * tenant's next. Counts the pass where it need not.
+   * Whether a connection that has come back must make room for another tenant, or for the other trust class of
+   * its own, rather than serve the next of its class. Counts the pass where it need not.
    */
   mustYield(pool: TenantPool, own: Waiter): boolean {
     if (own.isNested || this.#blocked.size === 0) return false
     const { server, process } = pool.scopes
-    const [onServer, anywhere] = [this.#rivals(server, pool, own), this.#rivals(process, pool, own)]
-    if ([...onServer, ...anywhere].some((rival) => this.#comesFirst(rival, pool, own))) return true
-    if (onServer.length > 0) server.passes++
-    if (anywhere.length > 0) process.passes++
+    const scopes = [server, process, pool]
+    const rivals = scopes.map((scope) => this.#rivals(scope, pool, own))
+    if (rivals.flat().some((rival) => this.#comesFirst(rival, pool, own))) return true
+    scopes.forEach((scope, at) => {
+      if (rivals[at]?.length) scope.passes++
+    })
     return false
   }
 
-  /** Those blocked in the scope that are of another tenant and came before. */
-  #rivals(scope: SharedScope, pool: TenantPool, own: Waiter): Blocked[] {
+  /** Those blocked in the scope that came before, of another tenant or of the other trust class. */
+  #rivals(scope: WaitedFor, pool: TenantPool, own: Waiter): Blocked[] {
     const blocked = this.#blocked.get(scope)
     if (!blocked) return []
+    const isOwn = ({ turn }: Blocked) => turn.pool === pool && turn.waiter.request.trust === own.request.trust
     return [blocked.first, blocked.oldest].filter(
-      ({ turn }) => turn.pool !== pool && !turn.waiter.isSettled && turn.waiter.arrivedAt < own.arrivedAt,
+      (rival) => !isOwn(rival) && !rival.turn.waiter.isSettled && rival.turn.waiter.arrivedAt < own.arrivedAt,
     )
   }
 
   #comesFirst({ turn, bound }: Blocked, pool: TenantPool, own: Waiter): boolean {
     if (isOverdue(turn)) return true
     if (own.arrivedAt - turn.waiter.arrivedAt <= PATIENCE_MS) return false
+    if (bound === 'tenant' || turn.pool === pool) return turn.isCold
     const has = (some: TenantPool) => (bound === 'pools' ? 1 : some.census.live)
     // One that has a connection already takes another's only up to its share, or they would go to and fro.
     const mayTake = turn.isCold || has(turn.pool) + 1 <= this.#room.share(bound, turn.pool)
@@ -132,9 +142,15 @@ export class Turns {
   }
 }
 
+/** Of those that passes count for, before all others. */
+function isOlder(a: Turn, b: Turn): boolean {
+  return a.isCold === b.isCold ? a.waiter.arrivedAt < b.waiter.arrivedAt : a.isCold
+}
+
 function isOverdue({ waiter, pool, isCold }: Turn): boolean {
   if (!isCold) return false
   const { server, process } = pool.scopes
-  const { passesBefore } = waiter
-  return Math.max(server.passes - passesBefore.server, process.passes - passesBefore.process) >= MAX_PASSES
+  const before = waiter.passesBefore
+  const inShared = Math.max(server.passes - before.server, process.passes - before.process)
+  return Math.max(inShared, pool.passes - before.tenant) >= MAX_PASSES
 }

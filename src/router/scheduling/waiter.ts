@@ -24,7 +24,7 @@ export class Waiter {
   /** What `loopIdleMs` said then. */
   readonly idleAtArrival: number
   /** How often its scopes had seen somebody passed when it joined its queue. */
-  passesBefore = { server: 0, process: 0 }
+  passesBefore = { server: 0, process: 0, tenant: 0 }
   readonly promise: Promise<Slot>
   /** The caller holds a lease while it waits for this one. */
   readonly isNested: boolean

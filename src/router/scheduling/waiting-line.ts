@@ -40,7 +40,7 @@ export class WaitingLine {
 
   join(pool: TenantPool, waiter: Waiter): void {
     const { server, process } = pool.scopes
-    waiter.passesBefore = { server: server.passes, process: process.passes }
+    waiter.passesBefore = { server: server.passes, process: process.passes, tenant: pool.passes }
     pool.enqueue(waiter)
     this.#pools.add(pool)
     this.#size++

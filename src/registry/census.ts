@@ -43,6 +43,11 @@ export class Census {
     throw new AnswerRefusedError('vanished', `${key} is gone from the registry, and so is much else`)
   }
 
+  /** Changes may have been missed: what was found before says nothing about now. */
+  countAgain(): void {
+    if (this.#last?.isWhole) this.#last = undefined
+  }
+
   /** Undefined when nothing else is held. */
   #compared(except: string): Promise<boolean | undefined> {
     if (this.#running !== undefined) return this.#running

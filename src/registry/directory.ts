@@ -273,6 +273,7 @@ export class Directory implements AsyncDisposable {
       this.#flights.overtakeAll()
       this.#cache.announceAll(this.#heardAt)
       this.#refused.askAgain()
+      this.#census.countAgain()
       this.#listeners.tell('reset')
       return
     }

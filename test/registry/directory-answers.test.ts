@@ -72,6 +72,21 @@ describe('an answer of the registry that cannot be true', () => {
     expect(await clock.while(world.directory.tenant(acme))).toBeUndefined()
   })
 
+  it('is everything gone right after the absence of one was believed', async () => {
+    await using world = await startKnowing()
+    const { registry, directory } = world
+    registry.mute()
+    registry.remove('tenant', 'acme')
+    registry.unmute()
+    await clock.while(registry.heard())
+    expect(await clock.while(directory.tenant(acme))).toBeUndefined()
+    registry.lie = 'empty'
+    registry.mute()
+    registry.unmute()
+    await clock.while(registry.heard())
+    expect((await clock.while(directory.tenant(globex)))?.record.id).toBe('globex')
+  })
+
   it('is not an absence that was announced, of however many', async () => {
     await using world = await startKnowing()
     for (const id of ['acme', 'globex', 'initech']) world.registry.remove('tenant', id)

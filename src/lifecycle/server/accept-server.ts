@@ -63,7 +63,7 @@ async function accept(acceptance: Acceptance, listed: Entry<'tenant'>): Promise<
     const entry = (await acceptance.parts.registry.find('tenant', id)) ?? listed
     const { changes, refusal } = await look(acceptance, entry)
     const outcome = refusal === null ? (changes.length > 0 ? 'accepted' : 'as_recorded') : 'refused'
-    return { tenant: id, status: record.status, outcome, changes, refusal }
+    return { tenant: id, status: entry.record.status, outcome, changes, refusal }
   } catch (error) {
     if (!(error instanceof TenantryError) || error instanceof ServerUnknownError) throw error
     const why = error instanceof LoginFailedError ? error.message : `${error.code}: ${error.publicDetail}`

@@ -46,7 +46,7 @@ function nobodyQuarantined(world: World): Promise<void> {
 }
 
 describe('a connection destroyed under a statement', () => {
-  it('frees its caller soon after the deadline, and its permit only once the backend has gone', async () => {
+  it('frees its caller within a second of the deadline, and its permit only once the backend has gone', async () => {
     await using world = await startWorld(['acme', 'globex'], { serverBudget: 1 })
     const lease = await world.lease('acme', { leaseTimeoutMs: 200 })
     const { pid } = lease.connection
@@ -56,7 +56,7 @@ describe('a connection destroyed under a statement', () => {
     process.kill(pid, 'SIGSTOP') // a backend that hears no cancel
     try {
       await expect(running).rejects.toMatchObject({ code: 'outcome_unknown' })
-      expect(performance.now() - startedAt).toBeLessThan(3_000)
+      expect(performance.now() - startedAt).toBeLessThan(1_200)
       await vi.waitFor(() => expect(world.router.stats().connections.quarantined).toBe(1), within15s)
       const other = world.lease('globex', { acquireTimeoutMs: 300 })
       await expect(other).rejects.toMatchObject({ code: 'acquire_timeout' })

@@ -26,4 +26,10 @@ export class FoundLimits {
     this.#limits.delete(server)
     return Number.POSITIVE_INFINITY
   }
+
+  /** Milliseconds until whether it has more room is tried again; without end where nothing was found. */
+  liftsInMs(server: string): number {
+    const found = this.#limits.get(server)
+    return found ? found.until - this.#now() : Number.POSITIVE_INFINITY
+  }
 }

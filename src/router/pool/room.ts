@@ -38,9 +38,16 @@ export class Room {
     this.#found.note(server.id, scopes.server.census.out - scopes.server.census.of('opening'))
   }
 
+  /** Milliseconds until the bound is wider by itself; without end where that needs a connection to go. */
+  widensInMs(bound: Bound, pool: TenantPool): number {
+    return bound === 'server' ? this.#found.liftsInMs(pool.server.id) : Number.POSITIVE_INFINITY
+  }
+
   /** What keeps the pool from opening a connection now. */
   fullBound(pool: TenantPool): Bound | undefined {
-    if (pool.slots.size === 0 && this.#pools.process.openPools >= this.#options.maxPools) return 'pools'
+    // One whose connections are all on their way out has its place no more: it may be another's already.
+    const hasPlace = pool.slots.size > pool.census.of('closing')
+    if (!hasPlace && this.#pools.process.openPools >= this.#options.maxPools) return 'pools'
     return this.#budget.fullScope(pool.server.id, this.serverLimit(pool), pool.id, this.tenantLimit(pool))
   }
 

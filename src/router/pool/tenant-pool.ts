@@ -99,14 +99,14 @@ export class TenantPool {
     return this.#idle[0]
   }
 
-  /** The same, where the tenant keeps another of its trust class. */
+  /** The same, of those beside which the tenant keeps another of the trust class. */
   get surplus(): Slot | undefined {
-    const coldest = this.#idle[0]
-    if (!coldest) return undefined
-    for (const other of this.#slots) {
-      if (other !== coldest && other.isLive && other.trust === coldest.trust) return coldest
-    }
-    return undefined
+    return this.#idle.find((idle) => {
+      for (const other of this.#slots) {
+        if (other !== idle && other.isLive && other.trust === idle.trust) return true
+      }
+      return false
+    })
   }
 
   /** Takes a newer record of the same route. @returns whether connections opened before have old settings. */

@@ -88,7 +88,7 @@ export class Dispatcher {
 
   /** Opens a connection, or makes room for one. Returns milliseconds until it is worth asking again. */
   #openFor(turn: Turn, inOrder: readonly Turn[], at: number): number {
-    const { opener, gate, room } = this.#parts
+    const { opener, gate, room, turns } = this.#parts
     const { waiter, pool, isCold } = turn
     const { trust } = waiter.request
     if (waiter.isSettled) return NEVER
@@ -101,11 +101,11 @@ export class Dispatcher {
       isGrowth ? this.#growsInMs(waiter, pool) : 0,
     )
     if (notBeforeMs > 0) return notBeforeMs
-    if (!opener.hasRoom(pool) || opener.isOpening(pool, trust)) return NEVER
+    if (!opener.hasRoom(pool) || opener.isOpening(pool, trust) || turns.mustEnd(pool, waiter)) return NEVER
     if (room.fullBound(pool) !== undefined) return this.#makeRoom(turn, isGrowth)
     const permit = room.take(pool)
     if (typeof permit === 'string') return NEVER
-    this.#parts.turns.noteOpening(turn, inOrder.slice(at + 1))
+    turns.noteOpening(turn, inOrder.slice(at + 1))
     opener.open(pool, permit, trust)
     return NEVER
   }
@@ -129,13 +129,14 @@ export class Dispatcher {
     const { opener, reclaimer, room, turns } = this.#parts
     const { pool, waiter } = turn
     const bound = room.fullBound(pool)
+    if (bound === 'pools') turns.noteWithoutPlace(turn)
     // With as many under way as may be, the end of any of them asks again.
     if (bound === undefined || !opener.hasRoomAfterClosing(pool)) return NEVER
     const isSparing = isGrowth || waiter.request.class === 'batch'
     if (reclaimer.makeRoom(bound, pool, isSparing)) return NEVER
     // Whoever grows at its tenant's limit is served by what it has.
     if (bound !== 'tenant' || !isGrowth) turns.noteBlocked(turn, bound)
-    return isSparing ? SURPLUS_SPARED_MS : NEVER
+    return Math.min(isSparing ? SURPLUS_SPARED_MS : NEVER, room.widensInMs(bound, pool))
   }
 
   #growsInMs(waiter: Waiter, pool: TenantPool): number {

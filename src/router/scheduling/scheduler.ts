@@ -131,7 +131,9 @@ export class Scheduler {
     try {
       if (this.#isClosing) throw new RouterClosedError('a lease was asked for after close()')
       if (request.signal?.aborted) throw new CancelledError('the caller had aborted already')
-      const slot = pool.waiters.length === 0 ? this.#lending.takeIdle(pool, request) : undefined
+      // Those of its class who wait where one is idle have no room in their batch share.
+      const isNext = this.#lending.firstServable(pool, request.trust) === undefined
+      const slot = isNext ? this.#lending.takeIdle(pool, request) : undefined
       return slot ? this.#lending.begin(slot, request) : this.#wait(pool, request)
     } catch (error) {
       this.#pools.forgetIfEmpty(pool)

@@ -48,6 +48,8 @@ export class Turns {
   readonly #room: Room
   readonly #lending: Lending
   readonly #blocked = new Map<WaitedFor, BlockedIn>()
+  /** Who comes first of those that found no place among the pools at the last look. */
+  #withoutPlace: Turn | undefined
 
   constructor(room: Room, lending: Lending) {
     this.#room = room
@@ -64,6 +66,7 @@ export class Turns {
   /** A new look at all who wait begins. */
   begin(): void {
     this.#blocked.clear()
+    this.#withoutPlace = undefined
   }
 
   inOrder(pools: Iterable<TenantPool>): Turn[] {
@@ -84,6 +87,11 @@ export class Turns {
         Number(b.isCold) - Number(a.isCold) ||
         age(b) - age(a),
     )
+  }
+
+  /** It found no place among the pools. */
+  noteWithoutPlace(turn: Turn): void {
+    this.#withoutPlace ??= turn
   }
 
   /** It found no room, and none is on its way. */
@@ -119,6 +127,14 @@ export class Turns {
       if (rivals[at]?.length) scope.passes++
     })
     return false
+  }
+
+  /** Whether the pool gives its place to a tenant that waits for one: it opens nothing more. */
+  mustEnd(pool: TenantPool, own: Waiter): boolean {
+    const turn = this.#withoutPlace
+    if (!turn || own.isNested || pool.census.live === 0 || turn.waiter.arrivedAt >= own.arrivedAt)
+      return false
+    return this.#comesFirst({ turn, bound: 'pools' }, pool, own)
   }
 
   /** Those blocked in the scope that came before, of another tenant or of the other trust class. */

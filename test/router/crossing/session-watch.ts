@@ -7,7 +7,10 @@ const SAMPLE_MS = 10
 /** What the connections beside the budget say they are; see `namingHeadroom`. */
 export const HEADROOM = 'headroom'
 
-/** The most sessions that the server ever had of this world, looked at all the time by a session of its own. */
+/**
+ * The most sessions that the server ever had of this world, looked at all the time by a session of its own. The
+ * server's own workers (autovacuum) are in those databases too, and are nobody's sessions.
+ */
 export class SessionWatch {
   readonly #client: pg.Client
   readonly #names: string[]
@@ -33,7 +36,7 @@ export class SessionWatch {
       const { rows } = await this.#client.query(
         `select count(*) filter (where application_name <> $2)::int as own,
            count(*) filter (where application_name = $2)::int as headroom
-           from pg_stat_activity where datname = any($1)`,
+           from pg_stat_activity where datname = any($1) and backend_type = 'client backend'`,
         [this.#names, HEADROOM],
       )
       this.most = Math.max(this.most, rows[0]?.own)

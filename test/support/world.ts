@@ -99,7 +99,7 @@ export class World implements AsyncDisposable {
   async sessions(): Promise<number> {
     const names = [...this.places.values()].map(({ database }) => database)
     const [row] = await this.server.query<{ count: number }>(
-      'select count(*)::int as count from pg_stat_activity where datname = any($1)',
+      "select count(*)::int as count from pg_stat_activity where datname = any($1) and backend_type = 'client backend'",
       [names],
     )
     return row?.count ?? 0

@@ -7,7 +7,7 @@ const SETTLE_MS = 250
 const SETTLE_LIMIT_MS = 3_000
 
 export interface ServerView {
-  /** The most sessions in the tenants' databases that a sample of `pg_stat_activity` saw. */
+  /** The most client sessions in the tenants' databases that a sample of `pg_stat_activity` saw. */
   readonly maxConnections: number
   readonly samples: number
   /** Sessions that began in the tenants' databases: `pg_stat_database.sessions`, after less before. */
@@ -49,7 +49,8 @@ export class ServerWatch {
   async #sample(): Promise<void> {
     while (!this.#ending.signal.aborted) {
       const seen = await this.#number(
-        'select count(*) from pg_catalog.pg_stat_activity where datname = any($1)',
+        `select count(*) from pg_catalog.pg_stat_activity
+          where datname = any($1) and backend_type = 'client backend'`,
       )
       this.#maxConnections = Math.max(this.#maxConnections, seen)
       this.#samples++

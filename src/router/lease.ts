@@ -74,6 +74,11 @@ export class Lease implements Disposable {
     return this.#aborter.signal
   }
 
+  /** Why the connection was taken away; undefined while it was not. */
+  get revokedBy(): Error | undefined {
+    return this.#revokedBy
+  }
+
   /** No statement may start any more. */
   get isOver(): boolean {
     return this.#isOver
@@ -161,7 +166,7 @@ export class Lease implements Disposable {
     if (this.#isOver) return
     this.#revokedBy = error
     this.#abort(error)
-    void this.#scheduler.expire(this.#slot, this.#close(error), reason)
+    void this.#scheduler.expire(this.#slot, this.#close(error), reason, error)
   }
 
   /** The connection ended by itself: statements say so, each in its own words. */

@@ -131,6 +131,9 @@ export class TenantRouter implements AsyncDisposable {
         get isRevoked() {
           return lease.isOver
         },
+        get revokedBy() {
+          return lease.revokedBy
+        },
         release: () => lease.release(),
       }
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { vi } from 'vitest'
 import type { Trust } from '../../src/connection/connection.ts'
+import { LeaseExpiredError } from '../../src/errors.ts'
 import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
 import { RouterOptions } from '../../src/router/options.ts'
@@ -134,7 +135,7 @@ export class ModelWorld {
     const connection = connectionOf(request.slot)
     connection.isUncleanable = isStuck
     connection.isBusy = isStuck
-    void this.scheduler.expire(request.slot, undefined, 'expired')
+    void this.scheduler.expire(request.slot, undefined, 'expired', new LeaseExpiredError('its time is over'))
   }
 
   abort(at: number): void {
@@ -235,9 +236,9 @@ export class ModelWorld {
     slot.lost = () => {
       request.state = 'ended'
     }
-    slot.revoke = () => {
+    slot.revoke = (reason, error) => {
       request.state = 'ended'
-      void this.scheduler.expire(slot, undefined, 'shutdown')
+      void this.scheduler.expire(slot, undefined, reason, error)
     }
   }
 

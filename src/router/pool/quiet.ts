@@ -6,25 +6,33 @@ import { within } from '../../registry/within.ts'
 /** A cancelled statement has this long to end, before its connection is destroyed. */
 const CANCEL_MS = 500
 const CANCEL_AGAIN_MS = 50
+/** The same where nobody says when the statement has ended. */
+const LOOK_AGAIN_MS = 10
 
 /**
  * Cancels what runs on the connection until it is quiet. A cancel that reaches the server before its statement
  * does nothing, so it is sent again.
  * @param quiet settles when the last statement has ended
+ * @param reason what the statement rejects with; default: as one does that its user cancelled.
  * @throws {InternalError} when that takes too long; the caller then destroys the connection.
  */
-export function cancelUntilQuiet(connection: Connection, quiet: Promise<void>): Promise<void> {
+export function cancelUntilQuiet(
+  connection: Connection,
+  quiet: Promise<void>,
+  reason?: Error,
+): Promise<void> {
   const late = () => new InternalError('the last statement took too long to end after it was cancelled')
-  return within(cancelAgain(connection, quiet), CANCEL_MS, late)
+  return within(cancelAgain(connection, quiet, reason), CANCEL_MS, late)
 }
 
-async function cancelAgain(connection: Connection, quiet: Promise<void>): Promise<void> {
+async function cancelAgain(connection: Connection, quiet: Promise<void>, reason?: Error): Promise<void> {
   let isQuiet = false
   const settled = quiet.then(() => {
     isQuiet = true
   })
-  while (!isQuiet && connection.isOpen) {
-    if (connection.isBusy) await connection.cancel()
-    await Promise.race([settled, sleep(CANCEL_AGAIN_MS)])
+  // The owner of a handle that leases for each statement knows of none: then the connection alone says it.
+  while (connection.isOpen && (connection.isBusy || !isQuiet)) {
+    if (connection.isBusy) await connection.cancel(reason)
+    await (isQuiet ? sleep(LOOK_AGAIN_MS) : Promise.race([settled, sleep(CANCEL_AGAIN_MS)]))
   }
 }

@@ -52,11 +52,15 @@ export class Retirement {
     this.#onGone = onGone
   }
 
-  /** Ends the last lease in the connection. @returns whether the next one may have it. */
-  async clean(slot: Slot, quiet: Promise<void>): Promise<boolean> {
+  /**
+   * Ends the last lease in the connection.
+   * @param reason what a statement that still runs rejects with, where the lease did not end by its user.
+   * @returns whether the next one may have it.
+   */
+  async clean(slot: Slot, quiet: Promise<void>, reason?: Error): Promise<boolean> {
     const { connection } = slot
     try {
-      await cancelUntilQuiet(connection, quiet)
+      await cancelUntilQuiet(connection, quiet, reason)
       await within(connection.clean(slot.trust), CLEAN_MS, late('cleaning'))
       return connection.isOpen && slot.state === 'cleaning'
     } catch (error) {

@@ -51,11 +51,16 @@ export class Circulation {
     else void this.#clean(slot, quiet)
   }
 
-  async expire(slot: Slot, quiet: Promise<void> | undefined, reason: CloseReason): Promise<void> {
+  async expire(
+    slot: Slot,
+    quiet: Promise<void> | undefined,
+    reason: CloseReason,
+    error: Error,
+  ): Promise<void> {
     if (slot.state !== 'leased') return
     this.#endLease(slot)
     if (reason !== 'expired') slot.closeReason ??= reason
-    await this.#clean(slot, quiet)
+    await this.#clean(slot, quiet, error)
   }
 
   close(slot: Slot, reason: CloseReason): void {
@@ -124,8 +129,8 @@ export class Circulation {
     }
   }
 
-  async #clean(slot: Slot, quiet: Promise<void> | undefined): Promise<void> {
-    if (await this.#parts.retirement.clean(slot, quiet ?? Promise.resolve())) this.#place(slot)
+  async #clean(slot: Slot, quiet: Promise<void> = Promise.resolve(), error?: Error): Promise<void> {
+    if (await this.#parts.retirement.clean(slot, quiet, error)) this.#place(slot)
   }
 
   #endLease(slot: Slot): void {

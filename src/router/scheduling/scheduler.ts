@@ -149,9 +149,12 @@ export class Scheduler {
     this.#circulation.giveBack(slot, quiet)
   }
 
-  /** Takes a connection away from its lease: what runs is cancelled, or the connection destroyed. */
-  expire(slot: Slot, quiet: Promise<void> | undefined, reason: CloseReason): Promise<void> {
-    return this.#circulation.expire(slot, quiet, reason)
+  /**
+   * Takes a connection away from its lease: what runs is cancelled, or the connection destroyed.
+   * @param error what the statement that runs rejects with.
+   */
+  expire(slot: Slot, quiet: Promise<void> | undefined, reason: CloseReason, error: Error): Promise<void> {
+    return this.#circulation.expire(slot, quiet, reason, error)
   }
 
   /** Closes what is idle and, once it comes back, what is leased. New leases open anew. @returns how many were idle. */

@@ -17,6 +17,8 @@ export interface HeldConnection extends HoldTerms {
 export interface HoldTerms {
   /** The owner wants it back: what runs may end, nothing more may start. */
   readonly isRevoked: boolean
+  /** Why, where the owner says it: what is refused for it says the same. */
+  readonly revokedBy?: Error | undefined
   /** The cap of one answer on the socket. */
   readonly maxBytes?: number | undefined
 }

@@ -59,6 +59,10 @@ class CountedHold implements HeldConnection {
     return this.#held.isRevoked
   }
 
+  get revokedBy(): Error | undefined {
+    return this.#held.revokedBy
+  }
+
   release(): void {
     this.#held.release()
     this.#giveBack?.()

@@ -36,6 +36,10 @@ export class ExclusiveSource implements ConnectionSource {
     return this.#hasClosed || this.#terms.isRevoked
   }
 
+  get revokedBy(): Error | undefined {
+    return this.#reason ?? this.#terms.revokedBy
+  }
+
   get maxBytes(): number | undefined {
     return this.#terms.maxBytes
   }
@@ -103,7 +107,9 @@ export class ExclusiveSource implements ConnectionSource {
   }
 
   #refusal(): Error {
-    return this.#reason ?? new LeaseReleasedError('a statement came after its connection had been given back')
+    return (
+      this.revokedBy ?? new LeaseReleasedError('a statement came after its connection had been given back')
+    )
   }
 }
 
@@ -120,6 +126,10 @@ class Hold implements HeldConnection {
 
   get isRevoked(): boolean {
     return this.#source.isRevoked
+  }
+
+  get revokedBy(): Error | undefined {
+    return this.#source.revokedBy
   }
 
   get maxBytes(): number | undefined {

@@ -13,10 +13,12 @@ export class GuardedCallbacks {
   #pending: Promise<void> = Promise.resolve()
   /** Ends the cursor though its callback is still at work; undefined while none is. */
   #stop: (() => void) | undefined
+  readonly #query: DriverQuery
   readonly #onFailure: () => void
 
   /** @param onFailure asks the server to stop sending rows. */
   constructor(query: DriverQuery, onFailure: () => void) {
+    this.#query = query
     this.#onFailure = onFailure
     const { cursorFn, forEachFn } = query
     if (cursorFn) query.cursorFn = (rows) => this.#takeBatch(cursorFn, rows)
@@ -53,7 +55,7 @@ export class GuardedCallbacks {
 
   /** Never throws and never rejects; the driver reads CLOSE as the wish to end. */
   #takeBatch(callback: (rows: unknown) => unknown, rows: unknown): Promise<unknown> {
-    if (this.#failure) return Promise.resolve(CLOSE)
+    if (this.#failure) return Promise.resolve(this.#closed())
     const stopped = new Promise<unknown>((resolve) => {
       this.#stop = () => resolve(CLOSE)
     })
@@ -66,7 +68,16 @@ export class GuardedCallbacks {
         this.#stop = undefined
       })
     this.#pending = Promise.race([taken, stopped]).then(() => {})
-    return Promise.race([taken, stopped])
+    return Promise.race([taken, stopped]).then((answer) => (answer === CLOSE ? this.#closed() : answer))
+  }
+
+  /**
+   * The driver sends a Close with its Sync now. To an error after that, as of a cancel that comes meanwhile, it would
+   * send a further Sync while the query has a cursor: its answer would end the next statement before its rows.
+   */
+  #closed(): typeof CLOSE {
+    delete this.#query.cursorFn
+    return CLOSE
   }
 
   #fail(error: unknown): void {

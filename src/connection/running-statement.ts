@@ -153,6 +153,7 @@ export class RunningStatement {
     if (!this.query.cursorFn) return
     this.query.cursorFn = () => {
       this.#isCursorClosed = true
+      delete this.query.cursorFn // as `GuardedCallbacks` does, and why
       return CLOSE
     }
   }

@@ -47,6 +47,7 @@ export class StatementSender implements LookupSession {
     const { watch } = this.#backend
     // postgres.js 3.4.9, issue 1119: rows of a statement that failed would be holes in the next one's.
     if (watch.hasRowsLeft && watch.transaction !== 'failed') await this.#resetRowCounter()
+    const isHandedOn = Boolean(query.cursorFn) // which it loses when it is closed
     let value: unknown
     try {
       value = await this.#backend.send(query, profile, caps, onStream)
@@ -61,7 +62,7 @@ export class StatementSender implements LookupSession {
       watch.mayHaveChangedTypes = false
       this.#types.forget()
     }
-    const own = ownColumns(value, query, profile)
+    const own = isHandedOn ? [] : ownColumns(value, query, profile)
     if (own.length > 0) await this.#readOwnArrays(own, profile)
     return value
   }
@@ -128,8 +129,7 @@ interface OwnColumn {
 
 /** Columns that may be arrays, whose values are text because the driver does not know their types. Of batches and streams there are none. */
 function ownColumns(value: unknown, query: DriverQuery, profile: TypeProfile): readonly OwnColumn[] {
-  if (query.cursorFn || query.forEachFn || query.streaming || query.onlyDescribe || query.isRaw === true)
-    return []
+  if (query.forEachFn || query.streaming || query.onlyDescribe || query.isRaw === true) return []
   const found: OwnColumn[] = []
   for (const rows of resultsOf(value)) {
     const columns = rows.columns ?? []

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { HeldAnswer, HeldBytes } from '../query/held-bytes.ts'
 import type { Log } from '../telemetry/log.ts'
+import { onAnswerOver } from './client-gone.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { asTenantryError } from './problem.ts'
 import { outgoingOf, type TenantEnv } from './request-context.ts'
@@ -15,9 +16,10 @@ export interface AnswerTerms {
   readonly log: Log
 }
 
-/** Characters of an answer that is given to the socket as a whole. */
-const WHOLE_LENGTH = 262_144
-const PART_BYTES = 65_536
+/** Characters of an answer that is not worth counting once it has been made. */
+const SMALL_LENGTH = 16_384
+/** Bytes of an answer that is given to the socket as a whole. */
+const WHOLE_BYTES = 131_072
 
 /**
  * Answers with the JSON text that `run` makes. What it holds is counted until the client has taken it; a large
@@ -31,8 +33,12 @@ export async function answerJson(
   const held = terms.held.open(c.get('caller').tenant.id)
   try {
     const text = await run(held)
-    if (text.length > WHOLE_LENGTH) return inParts(c, terms, text, held)
-    held[Symbol.dispose]()
+    const bytes = text.length > SMALL_LENGTH ? Buffer.byteLength(text) : 0
+    held.shrinkTo(bytes)
+    if (bytes > WHOLE_BYTES) return inParts(c, terms, Buffer.from(text), held)
+    const outgoing = outgoingOf(c)
+    if (bytes > 0 && outgoing) onAnswerOver(outgoing, () => held[Symbol.dispose]())
+    else held[Symbol.dispose]()
     return jsonAnswer(text)
   } catch (error) {
     held[Symbol.dispose]()
@@ -40,24 +46,17 @@ export async function answerJson(
   }
 }
 
-function inParts(c: Context<TenantEnv>, terms: AnswerTerms, text: string, held: HeldAnswer): Response {
-  const bytes = Buffer.from(text)
-  held.shrinkTo(bytes.length)
+function inParts(c: Context<TenantEnv>, terms: AnswerTerms, bytes: Uint8Array, held: HeldAnswer): Response {
   const body = new StreamedBody(terms.stallMs, outgoingOf(c))
   const failed = (cause: unknown) => {
     const status = 499 // nobody reads it
     logError(terms.log, asTenantryError(cause), { plane: 'tenant', requestId: c.get('requestId'), status })
   }
-  void writeParts(body, bytes)
-    .catch(failed)
+  void body
+    .write(bytes)
+    .then(() => body.end(), failed)
     .finally(() => held[Symbol.dispose]())
   return new Response(body.readable, {
     headers: { 'content-type': 'application/json', 'content-length': String(bytes.length) },
   })
-}
-
-/** Rejects when the client has gone, or does not read. */
-async function writeParts(body: StreamedBody, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; at += PART_BYTES) await body.write(bytes.subarray(at, at + PART_BYTES))
-  body.end()
 }

@@ -51,6 +51,8 @@ export class Listener {
     const sockets = new Set<Socket>()
     server.on('connection', (socket: Socket) => {
       sockets.add(socket)
+      // Each request that was sent ahead of the answers before it listens for its end.
+      socket.setMaxListeners(0)
       socket.once('close', () => sockets.delete(socket))
     })
     server.listen(port, host)

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { CancelledError, LeaseExpiredError } from '../errors.ts'
+import { onClientGone } from './client-gone.ts'
 import { outgoingOf, type RequestEnv } from './request-context.ts'
 
 /** From a request to its answer: `signal` aborts when its client has gone or its time is over. */
@@ -26,16 +27,10 @@ export class RequestLife {
   }
 }
 
-/** Node's response tells it at a fraction of what touching `c.req.raw.signal` costs (`@hono/node-server` 2.1). */
+/** Node's own objects tell it at a fraction of what touching `c.req.raw.signal` costs (`@hono/node-server` 2.1). */
 function onDisconnect(c: Context<RequestEnv>, gone: () => void): () => void {
   const outgoing = outgoingOf(c)
-  if (outgoing) {
-    const onClose = () => {
-      if (!outgoing.writableFinished) gone()
-    }
-    outgoing.once('close', onClose)
-    return () => outgoing.off('close', onClose)
-  }
+  if (outgoing) return onClientGone(outgoing, gone)
   const { signal } = c.req.raw
   if (signal.aborted) gone()
   signal.addEventListener('abort', gone)

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 interface Pending {
   /** Bytes that the peer had taken. */
   readonly taken: number
-  /** Monotonic milliseconds. */
-  readonly since: number
+  /** Looks since then that saw no more. Not the time: where our own process stood still, nothing was looked at. */
+  readonly looks: number
 }
 
 /** Looks so many times within the limit. */
@@ -17,29 +17,28 @@ const LOOKS = 8
  */
 export class StallWatch {
   readonly #sockets: ReadonlySet<Socket>
-  readonly #stallMs: number
   readonly #pending = new WeakMap<Socket, Pending>()
   readonly #timer: NodeJS.Timeout
 
   /** @param sockets those open now, whenever that is. */
   constructor(sockets: ReadonlySet<Socket>, stallMs: number) {
     this.#sockets = sockets
-    this.#stallMs = stallMs
-    this.#timer = setInterval(() => this.#look(performance.now()), Math.max(stallMs / LOOKS, 10)).unref()
+    this.#timer = setInterval(() => this.#look(), Math.max(stallMs / LOOKS, 10)).unref()
   }
 
   stop(): void {
     clearInterval(this.#timer)
   }
 
-  #look(now: number): void {
+  #look(): void {
     for (const socket of this.#sockets) {
       // What waits is no measure: behind a writer that is faster than the peer it is always as much.
       const taken = socket.bytesWritten - socket.writableLength
       const seen = this.#pending.get(socket)
       if (socket.writableLength === 0) this.#pending.delete(socket)
-      else if (seen?.taken !== taken) this.#pending.set(socket, { taken, since: now })
-      else if (now - seen.since >= this.#stallMs) socket.destroy()
+      else if (seen?.taken !== taken) this.#pending.set(socket, { taken, looks: 0 })
+      else if (seen.looks + 1 >= LOOKS) socket.destroy()
+      else this.#pending.set(socket, { taken, looks: seen.looks + 1 })
     }
   }
 }

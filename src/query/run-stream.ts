@@ -44,7 +44,9 @@ export async function runStream(
     signal,
   )
   if (input.readOnly) await guard.run({ text: 'begin read only', prepare: false })
-  const take = async (batch: RowBatch) => {
+  let taken = Promise.resolve()
+  const take = (batch: RowBatch) => (taken = written(batch))
+  const written = async (batch: RowBatch) => {
     const bytes = sent.counted(format.batch(batch))
     held.shrinkTo(bytes.length)
     await target.write(bytes)
@@ -53,6 +55,7 @@ export async function runStream(
   const end = await guard.stream({ ...statement, profile: format.profile }, take)
   if (input.readOnly) await guard.run({ text: 'commit', prepare: false })
   lease.release()
+  await taken // the database is done before its last rows have gone
   const last = sent.counted(format.end(end))
   if (last.length > 0) await target.write(last)
 }

@@ -13,6 +13,9 @@ export interface StreamFormat {
   end(end: StreamEnd): string
 }
 
+const LINE_END = /[\r\n]/
+const LINE_ENDS = /[\r\n]+/g
+
 /** Lines of JSON: each row as in a JSON answer, then one that says how it ended. */
 export class NdjsonFormat implements StreamFormat {
   readonly profile = ANSWER_PROFILE
@@ -26,13 +29,18 @@ export class NdjsonFormat implements StreamFormat {
   batch({ fields, rows }: RowBatch): string {
     this.#rows ??= new RowJson(fields, this.#rowMode)
     let text = ''
-    for (const row of rows) text += `${this.#rows.write(row)}\n`
+    for (const row of rows) text += `${onOneLine(this.#rows.write(row))}\n`
     return text
   }
 
   end({ fields, rowCount, command }: StreamEnd): string {
     return `{"end":{"fields":${fieldsJson(fields)},"rowCount":${rowCount},"command":${JSON.stringify(command)}}}\n`
   }
+}
+
+/** A `json` value keeps the blanks it was written with; in JSON, line ends outside of texts are nothing else. */
+function onOneLine(json: string): string {
+  return LINE_END.test(json) ? json.replaceAll(LINE_ENDS, ' ') : json
 }
 
 /** Every value as the exact text of Postgres. One blank more than the profile of JSON answers. */

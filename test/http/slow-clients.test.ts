@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { answerOf, type ServiceWorld, startServiceWorld } from './service-world.ts'
 
@@ -79,6 +80,25 @@ describe('a client that stops reading', () => {
     expect(performance.now() - startedAt).toBeLessThan(STALL_MS)
     await vi.waitFor(() => expect(stalled()).toBe(before + 1), 10_000)
     expect(await readsToItsEnd(response)).toBe(false)
+  })
+})
+
+describe('a client that reads slowly and steadily', () => {
+  it('gets even a row that takes longer than the stall limit', async () => {
+    const bytes = 32_000_000
+    const sent = open({ sql: `select repeat('x', ${bytes}) as x`, format: 'ndjson' })
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    const startedAt = performance.now()
+    let read = 0
+    let nextPause = bytes / 10
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      read += chunk.length
+      if (read < nextPause) continue
+      nextPause += bytes / 10
+      await sleep(STALL_MS / 3) // what a slow client does
+    }
+    expect(read).toBeGreaterThan(bytes)
+    expect(performance.now() - startedAt).toBeGreaterThan(2 * STALL_MS)
   })
 })
 

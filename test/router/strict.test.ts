@@ -18,7 +18,6 @@ interface Grant {
 interface Opening {
   readonly tenant: string
   readonly at: number
-  readonly ms: number
 }
 
 /** Asks for any tenant, one after the other, until the time is over. */
@@ -63,7 +62,7 @@ it('serves 48 callers of 64 tenants on a server with exactly 20 places, none ove
   })
   const failures: string[] = []
   const openings: Opening[] = []
-  world.router.on('opened', ({ tenant, ms }) => openings.push({ tenant, at: performance.now(), ms }))
+  world.router.on('opened', ({ tenant }) => openings.push({ tenant, at: performance.now() }))
   world.router.on('openFailed', ({ error }) => failures.push(error.message))
   const watch = await SessionWatch.start(world)
   const grants: Grant[] = []
@@ -81,8 +80,6 @@ it('serves 48 callers of 64 tenants on a server with exactly 20 places, none ove
   const waitedMs = waits.map(({ askedAt, servedAt }) => servedAt - askedAt).sort((a, b) => a - b)
   const quantile = (q: number) => waitedMs[Math.floor(waitedMs.length * q)] ?? 0
   expect(quantile(0.999)).toBeLessThan(10 * quantile(0.5))
-  // Where everything else runs beside it and a login alone takes 20 ms or more: two logins for each caller.
-  const slowest = Math.max(...openings.map(({ ms }) => ms))
-  expect(waitedMs.at(-1)).toBeLessThan(Math.max(2_000, 2 * WORKERS * Math.min(slowest, 50)))
+  expect(waitedMs.at(-1)).toBeLessThan(2_000)
   expect(mostPasses(servedBy(openings, grants))).toBeLessThanOrEqual(MAX_PASSES)
 }, 60_000)

@@ -3,6 +3,7 @@ import type { ServiceSettings } from './config.ts'
 import { PoolEventStreams } from './http/admin/pool-event-streams.ts'
 import { Health } from './http/health.ts'
 import { Listener } from './http/listener.ts'
+import { LoopLag } from './http/loop-lag.ts'
 import { Mutations } from './http/mutations.ts'
 import { operatorApp } from './http/operator-app.ts'
 import { tenantApp } from './http/tenant-app.ts'
@@ -104,6 +105,7 @@ function sealersOf({ masterKey, adminKey, scramIterations }: ServiceSettings): S
 /** Everything behind the two planes. */
 class Core {
   readonly health = new Health()
+  readonly #lag = new LoopLag()
   readonly settings: ServiceSettings
   readonly log: Log
   readonly events: PoolEventStreams
@@ -160,6 +162,7 @@ class Core {
       maxBodyBytes: OPERATOR_BODY_BYTES,
       requestTimeoutMs: OPERATOR_TIMEOUT_MS,
       health: this.health,
+      lag: this.#lag,
       observer: this.#metrics,
       log: this.log,
     }
@@ -181,6 +184,7 @@ class Core {
 
   /** When nothing asks any more. */
   async close(): Promise<void> {
+    this.#lag[Symbol.dispose]()
     this.events.close()
     await this.#router.close()
     this.#routerLog[Symbol.dispose]()

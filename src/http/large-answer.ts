@@ -1,19 +1,17 @@
 import type { Context } from 'hono'
 import type { HeldAnswer, HeldBytes } from '../query/held-bytes.ts'
-import type { Log } from '../telemetry/log.ts'
 import { onAnswerOver } from './client-gone.ts'
 import { jsonAnswer } from './json-answer.ts'
 import { asTenantryError } from './problem.ts'
 import { outgoingOf, type TenantEnv } from './request-context.ts'
-import { logError } from './request-observation.ts'
+import { type Observation, observeBroken } from './request-observation.ts'
 import { StreamedBody } from './streamed-body.ts'
 
 /** What answers of any size share. */
-export interface AnswerTerms {
+export interface AnswerTerms extends Observation {
   readonly held: HeldBytes
   /** Milliseconds that a client may take for the next part. */
   readonly stallMs: number
-  readonly log: Log
 }
 
 /** Characters of an answer that is not worth counting once it has been made. */
@@ -50,7 +48,7 @@ function inParts(c: Context<TenantEnv>, terms: AnswerTerms, bytes: Uint8Array, h
   const body = new StreamedBody(terms.stallMs, outgoingOf(c))
   const failed = (cause: unknown) => {
     const status = 499 // nobody reads it
-    logError(terms.log, asTenantryError(cause), { plane: 'tenant', requestId: c.get('requestId'), status })
+    observeBroken(c.get('requestId'), asTenantryError(cause), status, terms)
   }
   void body
     .write(bytes)

@@ -21,6 +21,7 @@ import {
 } from './admin/tenant-routes.ts'
 import { answerErrors } from './answer-errors.ts'
 import type { Health } from './health.ts'
+import type { LoopLag } from './loop-lag.ts'
 import { bodyCap } from './middleware/body-cap.ts'
 import { countedMutations } from './middleware/counted-mutations.ts'
 import { framed } from './middleware/framed.ts'
@@ -42,6 +43,7 @@ export interface OperatorAppDeps {
   /** Milliseconds for a whole request: provisioning takes its time. */
   readonly requestTimeoutMs: number
   readonly health: Health
+  readonly lag: Pick<LoopLag, 'isLate'>
   readonly observer: RequestObserver
   readonly log: Log
 }
@@ -63,10 +65,10 @@ export function operatorApp(deps: OperatorAppDeps): Hono<OperatorEnv> {
 }
 
 function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<OperatorEnv>> {
-  const { router, lifecycle, health } = deps
+  const { router, lifecycle, health, lag } = deps
   return {
     'GET /livez': livez,
-    'GET /readyz': readyz(health),
+    'GET /readyz': readyz(health, lag),
     'GET /startupz': startupz(health),
     'GET /metrics': metricsText(deps.metrics),
     'GET /v1/pools': poolsSnapshot(router),

@@ -1,13 +1,14 @@
 import type { Context } from 'hono'
 import { routePath } from 'hono/route'
-import type { TenantryError } from '../errors.ts'
+import type { ErrorCode, TenantryError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { asTenantryError } from './problem.ts'
 import type { RequestEnv } from './request-context.ts'
 
-/** Told of every request when it has been answered. */
+/** Told of every request when it has been answered, and of answers that failed after their first byte. */
 export interface RequestObserver {
   requestAnswered(route: string, status: number, seconds: number): void
+  answerBroken(code: ErrorCode): void
 }
 
 export interface Observation {
@@ -33,12 +34,23 @@ export function observe(
   else log.debug(fields, 'request answered')
 }
 
+/** As `observe`, of an answer that has begun: its status says nothing of the error any more. */
+export function observeBroken(
+  requestId: string,
+  error: TenantryError,
+  status: number,
+  { observer, log }: Observation,
+): void {
+  observer.answerBroken(error.code)
+  logError(log, error, { plane: 'tenant', requestId, status, isBroken: true })
+}
+
 /** Never the path itself: whoever chose it would choose the labels of our metrics. */
 function routeOf(pattern: string): string {
   return pattern.includes('*') ? 'none' : pattern
 }
 
-export function logError(
+function logError(
   log: Log,
   error: TenantryError,
   fields: { readonly status: number; readonly [name: string]: unknown },

@@ -5,7 +5,7 @@ import { CsvFormat, NdjsonFormat, type StreamFormat } from '../query/stream-form
 import type { AnswerTerms } from './large-answer.ts'
 import { asTenantryError, problemOf } from './problem.ts'
 import { outgoingOf, type TenantEnv } from './request-context.ts'
-import { logError } from './request-observation.ts'
+import { observeBroken } from './request-observation.ts'
 import { StreamedBody } from './streamed-body.ts'
 
 export const STREAM_FORMATS = ['ndjson', 'csv'] as const
@@ -50,7 +50,7 @@ export async function answerStream(
 /** Rejects only while the answer has not begun. */
 async function written(
   c: Context<TenantEnv>,
-  { log }: AnswerTerms,
+  terms: AnswerTerms,
   name: StreamFormatName,
   body: StreamedBody,
   run: () => Promise<void>,
@@ -64,11 +64,6 @@ async function written(
     const problem = problemOf(error, c.get('requestId'))
     if (name === 'csv') body.breakOff(error)
     else body.end(Buffer.from(`${JSON.stringify({ error: problem })}\n`))
-    logError(log, error, {
-      plane: 'tenant',
-      requestId: problem.requestId,
-      status: problem.status,
-      format: name,
-    })
+    observeBroken(c.get('requestId'), error, problem.status, terms)
   }
 }

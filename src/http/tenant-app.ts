@@ -33,8 +33,8 @@ export interface TenantAppDeps {
 
 /** The tenant plane: SQL of tenants and of the team's own backend. */
 export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
-  const { router, limits, stallMs, log } = deps
-  const terms = { held: new HeldBytes(deps.maxBufferedBytes), stallMs, log }
+  const { router, limits, stallMs, observer, log } = deps
+  const terms = { held: new HeldBytes(deps.maxBufferedBytes), stallMs, observer, log }
   const app = new Hono<TenantEnv>()
   app.use(framed('tenant', deps))
   app.use('/v1/*', resolvedCaller(deps.callers), bodyCap(deps.maxBodyBytes))

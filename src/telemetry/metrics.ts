@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { ErrorCode } from '../errors.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
 import { poolGauges } from './pool-gauges.ts'
@@ -20,6 +21,7 @@ export class Metrics implements Disposable {
   readonly #registry = new Registry()
   readonly #subscriptions: readonly Disposable[]
   readonly #requestSeconds: Histogram<'route' | 'status'>
+  readonly #brokenAnswers: Counter<'code'>
   readonly #readPools: () => void
 
   constructor({ router, directory, version, topTenants = 20 }: MetricsSources) {
@@ -57,6 +59,12 @@ export class Metrics implements Disposable {
       buckets: SECONDS,
       registers,
     })
+    this.#brokenAnswers = new Counter({
+      name: 'tenantry_broken_answers_total',
+      help: 'Answers that failed after their first byte, which their status does not tell, by error code.',
+      labelNames: ['code'],
+      registers,
+    })
     this.#subscriptions = subscriptions(router, registers)
   }
 
@@ -72,6 +80,10 @@ export class Metrics implements Disposable {
   /** @param route the pattern, never the path. */
   requestAnswered(route: string, status: number, seconds: number): void {
     this.#requestSeconds.observe({ route, status }, seconds)
+  }
+
+  answerBroken(code: ErrorCode): void {
+    this.#brokenAnswers.inc({ code })
   }
 
   [Symbol.dispose](): void {

@@ -112,6 +112,7 @@ export class HttpWorld implements AsyncDisposable {
       metricsAccess: 'viewer',
       events: this.events,
       mutations: new Mutations(),
+      lag: { isLate: false },
       maxBodyBytes: 100_000,
       requestTimeoutMs: 15_000,
       ...options.operatorApp,

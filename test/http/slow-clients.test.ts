@@ -140,7 +140,7 @@ describe('a tenant that floods', () => {
 })
 
 describe('our own process standing still', () => {
-  it('for half a second costs no request, no connection and no trust in a server', async () => {
+  it('for half a second is told by readiness, and costs no request, no connection and no trust in a server', async () => {
     const pid = async () =>
       (await world.ask('/v1/query', { key: acme.key, body: { sql: 'select pg_backend_pid() as pid' } })).json
         .rows[0].pid
@@ -149,10 +149,13 @@ describe('our own process standing still', () => {
     await vi.waitFor(async () => expect((await world.operate('/v1/pools')).json.connections.leased).toBe(1))
     const until = performance.now() + 500
     while (performance.now() < until);
+    const readiness = async () => (await world.operate('/readyz')).json.status
+    expect(await readiness()).toBe('late')
     const statuses = (await Promise.all(asked)).map(({ status }) => status)
     expect(new Set(statuses)).toEqual(new Set([200]))
     expect(await pid()).toBe(before)
     const { servers } = (await world.operate('/v1/pools')).json
     expect(servers.map(({ breaker }: { breaker: string }) => breaker)).toEqual(['closed'])
+    await vi.waitFor(async () => expect(await readiness()).toBe('ready'), 5_000)
   })
 })

@@ -89,6 +89,7 @@ describe('an error', () => {
     const { status, reader } = await streamed(failing)
     const text = await readAll(reader)
     expect(status).toBe(200)
+    expect(await http.metrics.text()).toContain('tenantry_broken_answers_total{code="sql_error"} 1\n')
     expect(lastLine(text)).toMatchObject({
       error: { code: 'sql_error', sqlstate: '22012', status: 400, requestId: expect.any(String) },
     })

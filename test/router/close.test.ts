@@ -1,7 +1,7 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
 import type { TenantRouter } from '../../src/router/tenant-router.ts'
-import { type Resources, resources, resourcesSettledTo } from '../support/resources.ts'
+import { resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
 import { unhandledIn } from '../support/unhandled.ts'
 import { startWorld } from '../support/world.ts'
 import { codeOf } from './crossing/tally.ts'
@@ -61,22 +61,13 @@ async function workUntilClosed(router: TenantRouter, codes: Map<string, number>)
   }
 }
 
-/** With the timer of the world's registry, which looks for changes once a second and is here afterwards, too. */
-async function resourcesOfTheWorld(): Promise<Resources> {
-  for (;;) {
-    const present = resources()
-    if (present.timers > 0) return present
-    await nextTurn()
-  }
-}
-
 it('close() ends everything in the middle of everything, fifty times', async () => {
   await using world = await startWorld(TENANTS, {
     maxConnections: 8,
     drainTimeoutMs: 60,
     acquireTimeoutMs: 3_000,
   })
-  const before = await resourcesOfTheWorld()
+  const before = await resourcesOfAWorld()
   const codes = new Map<string, number>()
   let slowestMs = 0
   const unhandled = await unhandledIn(async () => {

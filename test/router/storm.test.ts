@@ -4,7 +4,7 @@ import { expect, it, vi } from 'vitest'
 import { TenantryError } from '../../src/errors.ts'
 import { type FaultMode, startFaultProxy } from '../support/fault-proxy.ts'
 import { sharedPostgres } from '../support/postgres.ts'
-import { resources, resourcesSettledTo } from '../support/resources.ts'
+import { resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
 import { unhandledIn } from '../support/unhandled.ts'
 import { startWorld, type World } from '../support/world.ts'
 
@@ -78,7 +78,7 @@ it('holds no more sockets, timers, waiters and memory after a storm of faults th
     connectTimeoutMs: 300,
   })
   const unhandled = await unhandledIn(async () => {
-    const before = resources()
+    const before = await resourcesOfAWorld()
     // What is loaded, compiled and cached once is no leak of memory.
     await storm(world, proxy)
     await settle(world)

@@ -14,6 +14,15 @@ export function resources(): Resources {
   return { sockets: count('TCPSocketWrap'), timers: count('Timeout') }
 }
 
+/** With the timer of the world's registry, which looks for changes once a second and is there afterwards, too. */
+export async function resourcesOfAWorld(): Promise<Resources> {
+  for (;;) {
+    const present = resources()
+    if (present.timers > 0) return present
+    await nextTurn()
+  }
+}
+
 /** Those left once they are as few as wanted, or once that took too long. Not to be called in a wait of vitest, which has timers too. */
 export async function resourcesSettledTo(wanted: Resources): Promise<Resources> {
   const until = performance.now() + SETTLE_MS

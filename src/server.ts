@@ -72,13 +72,16 @@ export async function startService(
   const core = new Core(settings, access, sealers, log)
   try {
     const stallMs = settings.streamStallTimeoutMs
-    const operator = await Listener.open(operatorApp(core.operatorDeps()), {
+    const [operatorDeps, tenantDeps] = [core.operatorDeps(), core.tenantDeps()]
+    const operator = await Listener.open(operatorApp(operatorDeps), {
       stallMs,
+      requestTimeoutMs: operatorDeps.requestTimeoutMs,
       host: settings.opsHost,
       port: settings.opsPort,
     })
     try {
-      const tenant = await Listener.open(tenantApp(core.tenantDeps()), { ...settings, stallMs })
+      const { requestTimeoutMs } = tenantDeps
+      const tenant = await Listener.open(tenantApp(tenantDeps), { ...settings, stallMs, requestTimeoutMs })
       log.info({ url: tenant.url, opsUrl: operator.url }, 'service started')
       core.readyWhenUsable()
       return new RunningService(core, tenant, operator)

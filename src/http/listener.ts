@@ -11,6 +11,8 @@ export interface ListenOptions {
   readonly port: number
   /** Milliseconds after which a client that takes nothing of its answer loses its connection. */
   readonly stallMs: number
+  /** Milliseconds for a whole request; all of it must have come by then. */
+  readonly requestTimeoutMs: number
 }
 
 /** Milliseconds for a client to send the head of a request, and all of it. */
@@ -38,12 +40,15 @@ export class Listener {
   }
 
   /** @throws Node's error where the address cannot be had. */
-  static async open<E extends Env>(app: Hono<E>, { host, port, stallMs }: ListenOptions): Promise<Listener> {
+  static async open<E extends Env>(
+    app: Hono<E>,
+    { host, port, stallMs, requestTimeoutMs }: ListenOptions,
+  ): Promise<Listener> {
     const server = createAdaptorServer({
       fetch: app.fetch,
       serverOptions: {
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
+        headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
+        requestTimeout: Math.min(REQUEST_TIMEOUT_MS, requestTimeoutMs),
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         connectionsCheckingInterval: 1_000,
       },

@@ -56,9 +56,15 @@ function scalarText(value: unknown, position: number): string {
 }
 
 function jsonText(value: unknown, position: number): string {
+  const finite = (_name: string, part: unknown) => {
+    if (typeof part !== 'number' || Number.isFinite(part)) return part
+    // Written again it would be null.
+    throw new InvalidRequestError(`Parameter ${position} holds a number beyond what JSON numbers can.`)
+  }
   try {
-    return JSON.stringify(value)
-  } catch {
+    return JSON.stringify(value, finite)
+  } catch (error) {
+    if (error instanceof InvalidRequestError) throw error
     // Nested deeper than the stack is high: the only reason that parsed JSON cannot be written again.
     throw new InvalidRequestError(`Parameter ${position} is nested too deeply.`)
   }

@@ -117,6 +117,8 @@ describe('400', () => {
       '{"sql":"select $1::int8","params":[9007199254740993]}',
       'invalid_request',
     ],
+    ['a number that is none any more', '{"sql":"select $1::text","params":[1e400]}', 'invalid_request'],
+    ['one in a document', '{"sql":"select $1::json","params":[{"a":[-1e400]}]}', 'invalid_request'],
     ['two statements', { sql: 'select 1; select 2' }, 'sql_error'],
     ['too few parameters', { sql: 'select $1::int + $2::int', params: [1] }, 'sql_error'],
     ['too many parameters', { sql: 'select $1::int', params: [1, 2] }, 'sql_error'],

@@ -1,0 +1,60 @@
+import { connect } from 'node:net'
+import { text as textOf } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { type ServiceWorld, startServiceWorld } from './service-world.ts'
+
+const ACQUIRE_MS = 400
+const STATEMENT_MS = 600
+/** As the service has it: its parts, and 2 s. */
+const REQUEST_MS = ACQUIRE_MS + STATEMENT_MS + 2_000
+/** Of a test on a loaded machine, above the second that is promised. */
+const SLACK_MS = 500
+
+let world: ServiceWorld
+let key: string
+beforeAll(async () => {
+  world = await startServiceWorld({
+    MAX_CONNECTIONS_PER_TENANT: '1',
+    ACQUIRE_TIMEOUT_MS: String(ACQUIRE_MS),
+    STATEMENT_TIMEOUT_MS: String(STATEMENT_MS),
+  })
+  key = (await world.tenant('acme')).key
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+/** Runs it, and says whether it took no longer than a second over its deadline. */
+async function inTime<T>(deadlineMs: number, work: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now()
+  const answer = await work()
+  expect(performance.now() - startedAt).toBeLessThan(deadlineMs + 1_000 + SLACK_MS)
+  return answer
+}
+const ask = (body: object) => world.ask('/v1/query', { key, body })
+const SLEEP = { sql: 'select pg_sleep(20)' }
+
+describe('an answer comes a second after its deadline at the latest', () => {
+  it('though the head does not, or the body', async () => {
+    const { hostname, port } = new URL(world.service.url)
+    const head = `POST /v1/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\n`
+    const answers = [head, `${head}Content-Length: 100\r\n\r\n{"sql": "sel`].map((part) => {
+      const socket = connect(Number(port), hostname)
+      socket.write(part)
+      return textOf(socket)
+    })
+    for (const answer of await inTime(REQUEST_MS, () => Promise.all(answers)))
+      expect(answer).toContain('HTTP/1.1 408')
+  })
+
+  it.each(['json', 'csv'])('though the statement does not end: %s', async (format) => {
+    const { status, json } = await inTime(STATEMENT_MS, () => ask({ ...SLEEP, format }))
+    expect([status, json.code]).toEqual([504, 'statement_timeout'])
+  })
+
+  it.each(['json', 'ndjson'])('though no connection is free: %s', async (format) => {
+    const holder = ask({ ...SLEEP })
+    await vi.waitFor(async () => expect((await world.operate('/v1/pools')).json.connections.leased).toBe(1))
+    const { status } = await inTime(ACQUIRE_MS + STATEMENT_MS, () => ask({ ...SLEEP, format }))
+    expect([503, 504]).toContain(status)
+    await holder
+  })
+})

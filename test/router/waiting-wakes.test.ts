@@ -31,9 +31,9 @@ describe('whoever waits', () => {
     world.ask(initech)
     await world.settle()
     world.servers.failOpening(0, 'full')
-    await world.settle(4_000)
+    await world.settle(2_500)
     expect(world.servers.openings).toEqual([])
-    await world.settle(2_000)
+    await world.settle(1_500)
     expect(world.servers.openings.map(({ tenant }) => tenant)).toEqual(['initech'])
   })
 

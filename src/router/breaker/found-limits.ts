@@ -1,5 +1,5 @@
 /** After this long, whether the server has more room is tried again: at the price of one refused attempt. */
-const HOLDS_MS = 5_000
+const HOLDS_MS = 3_000
 
 /**
  * What servers showed to have room for, when they refused a connection that the budget would have allowed:

@@ -24,7 +24,7 @@ export async function prepareCluster(
   const password = new Secret(randomBytes(32).toString('base64url'))
   await using session = await Session.open(superuserTarget(postgres))
   await session.create(`create role ${ADMIN} login createdb createrole`)
-  await session.execute(`alter role ${ADMIN} password ${quoteText(scramVerifier(password))}`)
+  await session.execute(`alter role ${ADMIN} password ${quoteText(await scramVerifier(password))}`)
   for (const database of ['postgres', 'template1']) {
     await session.execute(`revoke connect, temporary on database ${database} from public`)
   }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { readSlowly } from '../support/read-slowly.ts'
 import { answerOf, type ServiceWorld, startServiceWorld } from './service-world.ts'
 
 const STALL_MS = 1_000
@@ -89,15 +89,7 @@ describe('a client that reads slowly and steadily', () => {
     const sent = open({ sql: `select repeat('x', ${bytes}) as x`, format: 'ndjson' })
     const [response] = (await once(sent, 'response')) as [IncomingMessage]
     const startedAt = performance.now()
-    let read = 0
-    let nextPause = bytes / 10
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      read += chunk.length
-      if (read < nextPause) continue
-      nextPause += bytes / 10
-      await sleep(STALL_MS / 3) // what a slow client does
-    }
-    expect(read).toBeGreaterThan(bytes)
+    expect(await readSlowly(response, bytes, STALL_MS / 3)).toBeGreaterThan(bytes)
     expect(performance.now() - startedAt).toBeGreaterThan(2 * STALL_MS)
   })
 })

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { StallWatch } from '../../src/http/stall-watch.ts'
+import { readSlowly } from '../support/read-slowly.ts'
 
 const STALL_MS = 300
 /** More than the system keeps for a socket that nobody reads. */
@@ -44,16 +44,8 @@ describe('the watch over sockets that stall', () => {
     await withPair(async (watched, client) => {
       const parts = Array.from({ length: 512 }, () => Buffer.alloc(BYTES / 512))
       Readable.from(parts).pipe(watched)
-      let bytes = 0
       const startedAt = performance.now()
-      let nextPause = BYTES / 10
-      for await (const chunk of client as AsyncIterable<Buffer>) {
-        bytes += chunk.length
-        if (bytes < nextPause) continue
-        nextPause += BYTES / 10
-        await sleep(STALL_MS / 3) // what a slow peer does
-      }
-      expect(bytes).toBe(BYTES)
+      expect(await readSlowly(client, BYTES, STALL_MS / 3)).toBe(BYTES)
       expect(performance.now() - startedAt).toBeGreaterThan(2 * STALL_MS)
     })
   })

@@ -22,7 +22,7 @@ export type PasswordSetting = Pick<Provisioning, 'admin' | 'password' | 'parts' 
 export async function setPassword(provisioning: PasswordSetting, role: string): Promise<void> {
   const admin = await provisioning.admin()
   const password = provisioning.password()
-  const verifier = scramVerifier(password, provisioning.parts.scramIterations ?? DEFAULT_ITERATIONS)
+  const verifier = await scramVerifier(password, provisioning.parts.scramIterations ?? DEFAULT_ITERATIONS)
   const statement = (text: string) => `alter role ${quoteName(role)} login password ${quoteText(text)}`
   try {
     await admin.execute(statement(verifier))

@@ -12,7 +12,7 @@ const BenchOptions = z.strictObject({
   pairs: z.int().min(1).max(50),
   /** Measured seconds of each run. */
   seconds: z.number().min(0.5).max(600),
-  /** Seconds of each run before that. */
+  /** Seconds of each run before that: for the code to be compiled and the warm tenants to have connections. */
   warmup: z.number().min(0).max(600),
   /** Milliseconds; of those that a scenario has. */
   latency: z.array(z.number().min(0)),
@@ -33,7 +33,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     .option('--scenario <names>', `some of: ${NAMES.join(', ')}`, list, [])
     .option('--pairs <n>', 'runs of each side', Number, 9)
     .option('--seconds <s>', 'measured seconds of each run', Number, 2)
-    .option('--warmup <s>', 'seconds before that', Number, 2.5)
+    .option('--warmup <s>', 'seconds before that', Number, 8)
     .option(
       '--latency <ms>',
       'milliseconds added to each round trip to Postgres',

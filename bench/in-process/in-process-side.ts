@@ -8,16 +8,20 @@ import { type InProcessJob, InProcessReport } from './job.ts'
 const MAIN = new URL('./main.ts', import.meta.url)
 
 export interface InProcessPlan
-  extends Pick<InProcessJob, 'client' | 'maxConnections' | 'maxConnectionsPerTenant' | 'workload'> {
+  extends Pick<
+    InProcessJob,
+    'client' | 'maxConnections' | 'maxConnectionsPerTenant' | 'maxOpeningPerServer' | 'workload'
+  > {
   readonly description: string
   readonly tenants: readonly BenchTenant[]
 }
 
 /** Measures a client that runs in the process that asks, which is made anew for each run. */
 export async function inProcess(stage: Stage, plan: InProcessPlan): Promise<Side> {
-  const { client, maxConnections, maxConnectionsPerTenant, workload, description } = plan
+  const { description, tenants: served, ...asked } = plan
+  const { client, maxConnections } = asked
   const { ground, postgres, folder, seconds, warmupSeconds } = stage
-  const tenants = plan.tenants.map((tenant) => ({
+  const tenants = served.map((tenant) => ({
     id: tenant.id,
     dsn: dsnOf(tenant, 'ordinary', postgres),
     database: tenant.place.database,
@@ -25,14 +29,14 @@ export async function inProcess(stage: Stage, plan: InProcessPlan): Promise<Side
   const isOurs = client.startsWith('tenantry')
   const registry = isOurs
     ? await makeOurRegistry(ground, {
-        tenants: plan.tenants,
+        tenants: served,
         login: 'ordinary',
         postgres,
         budget: maxConnections,
-        url: `file:${join(folder, `registry-${client}.yaml`)}`,
+        url: `file:${join(folder, `registry-${client}-${asked.maxOpeningPerServer ?? 'default'}.yaml`)}`,
       })
     : undefined
-  const terms = { client, tenants, maxConnections, maxConnectionsPerTenant, workload, seconds, warmupSeconds }
+  const terms = { ...asked, tenants, seconds, warmupSeconds }
   const login = registry && { url: registry.url, masterKey: registry.masterKey }
   return {
     name: client,

@@ -7,13 +7,15 @@ export const InProcessJob = z.strictObject({
   registry: z.strictObject({ url: z.string(), masterKey: z.string() }).optional(),
   maxConnections: z.int(),
   maxConnectionsPerTenant: z.int(),
+  /** Openings under way at once, to a server; default: the router's. */
+  maxOpeningPerServer: z.int().optional(),
   workload: z.discriminatedUnion('kind', [
-    /** A closed loop: each worker over all tenants alike, or each with a tenant of its own. */
+    /** A closed loop: each worker over all tenants alike, the first most (Zipf 1.0), or each with one of its own. */
     z.strictObject({
       kind: z.literal('rows'),
       rows: z.int(),
       workers: z.int(),
-      pick: z.enum(['any', 'own']),
+      pick: z.enum(['any', 'zipf', 'own']),
     }),
     z.strictObject({ kind: z.literal('sleep'), ms: z.number(), workers: z.int() }),
     /** One after the other, each to a tenant of which nothing is open. */

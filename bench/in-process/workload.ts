@@ -25,7 +25,8 @@ export class Workload {
   constructor(client: InProcessClient, job: InProcessJob) {
     this.#client = client
     this.#job = job
-    this.#picker = new TenantPicker(job.tenants.length, 0, job.seed)
+    const isZipf = job.workload.kind === 'rows' && job.workload.pick === 'zipf'
+    this.#picker = new TenantPicker(job.tenants.length, isZipf ? 1 : 0, job.seed)
   }
 
   warmUp(): Promise<Tally> {

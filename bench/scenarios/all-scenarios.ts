@@ -9,6 +9,7 @@ import { lowIterations } from './low-iterations.ts'
 import { idleConnectionPlain, idleConnectionTls, memory } from './memory.ts'
 import { noisyNeighbour } from './noisy-neighbour.ts'
 import { oneTenant } from './one-tenant.ts'
+import { openingLimits } from './opening-limits.ts'
 import { rolesPgbouncer } from './roles-pgbouncer.ts'
 import { zipfPgbouncer } from './zipf-pgbouncer.ts'
 import { zipfPools } from './zipf-pools.ts'
@@ -27,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   noisyNeighbour,
   coldChurn,
   batchSweep,
+  openingLimits,
   memory,
   idleConnectionPlain,
   idleConnectionTls,

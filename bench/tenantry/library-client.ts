@@ -6,10 +6,17 @@ import type { InProcessJob } from '../in-process/job.ts'
 
 /** Our router as an application uses it: one handle for each tenant, or a lease for each statement. */
 export async function libraryClient(job: InProcessJob): Promise<InProcessClient> {
-  const { registry, maxConnections, maxConnectionsPerTenant, client } = job
+  const { registry, maxConnections, maxConnectionsPerTenant, maxOpeningPerServer, client } = job
   if (!registry) throw new Error('the router needs a registry')
   const { url, masterKey } = registry
-  const router = await createRouter({ registry: url, masterKey, maxConnections, maxConnectionsPerTenant })
+  const router = await createRouter({
+    registry: url,
+    masterKey,
+    maxConnections,
+    maxConnectionsPerTenant,
+    // In all at least as many: the row is about one server.
+    ...(maxOpeningPerServer !== undefined && { maxOpeningPerServer, maxOpening: 2 * maxOpeningPerServer }),
+  })
   const ids = job.tenants.map(({ id }) => id)
   const handles = ids.map((id) => router.sql(id))
   const sqlOf = (tenant: number): Sql => handles[tenant] ?? router.sql(ids[tenant])

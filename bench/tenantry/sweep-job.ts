@@ -9,6 +9,7 @@ export const SweepJob = z.strictObject({
   /** How the sweep leases; or none at all. */
   sweep: z.strictObject({ class: z.enum(['none', 'batch', 'interactive']), workers: z.int() }),
   warmupSeconds: z.number(),
+  /** At least; a sweep goes on until it has been at every tenant. */
   seconds: z.number(),
   seed: z.int(),
 })
@@ -16,6 +17,7 @@ export type SweepJob = z.output<typeof SweepJob>
 
 /** Times and logins are those of the interactive load. */
 export const SweepReport = z.object({
+  seconds: z.number(),
   answers: z.number(),
   p50: z.number(),
   p99: z.number(),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { RevisionConflictError, UnsupportedError } from '../../errors.ts'
 import { tenantOf } from '../record-schema.ts'
 import type { Change, Commit, Entry, Expectation, Kind } from '../registry.ts'
@@ -72,7 +73,9 @@ export function operationsOf(
   }
   const next = { revision, changes: [...log.changes, ...changes].slice(-maxChanges) }
   operations.push({ verb: 'cas', key: keys.log, value: formatLog(next), index: log.index })
-  operations.push({ verb: 'set', key: keys.audit(revision), value: JSON.stringify(commit.audit) })
+  // A commit that changes nothing has no revision of its own.
+  const auditKey = keys.audit(revision, changes.length === 0 ? randomUUID() : undefined)
+  operations.push({ verb: 'set', key: auditKey, value: JSON.stringify(commit.audit) })
   if (operations.length > MAX_OPERATIONS) {
     throw new UnsupportedError(
       `a commit of ${operations.length} operations in Consul`,

@@ -42,9 +42,10 @@ export class ConsulKeys {
     return `${this.#prefix}of/${escape(tenant)}/${kind}/`
   }
 
-  /** One for each commit, in order of revision. */
-  audit(revision: number): string {
-    return `${this.#prefix}audit/${String(revision).padStart(15, '0')}`
+  /** One for each commit, in order of revision. @param mark tells those of one revision apart. */
+  audit(revision: number, mark?: string): string {
+    const name = `${this.#prefix}audit/${String(revision).padStart(15, '0')}`
+    return mark === undefined ? name : `${name}-${mark}`
   }
 }
 

@@ -4,6 +4,7 @@ import { RegistryUnavailableError } from './errors.ts'
 import { MasterKeys } from './registry/master-keys.ts'
 import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
+import { auditFences } from './router/audit-fences.ts'
 import { lateOpener } from './router/late-opener.ts'
 import { RouterOptions } from './router/options.ts'
 import { type PasswordProvider, PasswordSource } from './router/password-source.ts'
@@ -71,7 +72,9 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     new PasswordSource(passwordProviders),
     lookup && ((target, terms) => openConnection({ ...target, lookup }, terms)),
   )
-  return new TenantRouter(directory, backends, rest, () => access.close())
+  const router = new TenantRouter(directory, backends, rest, () => access.close())
+  auditFences(router, registry, onFault) // for as long as the router
+  return router
 }
 
 function warn(fault: unknown): void {

@@ -14,6 +14,7 @@ import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
 import { CallerResolver } from './resolve/caller-resolver.ts'
 import { KeyVerifier } from './resolve/key-verifier.ts'
+import { auditFences } from './router/audit-fences.ts'
 import { lateOpener } from './router/late-opener.ts'
 import { TenantRouter } from './router/tenant-router.ts'
 import { type Log, openLog } from './telemetry/log.ts'
@@ -117,6 +118,7 @@ class Core {
   readonly #router: TenantRouter
   readonly #metrics: Metrics
   readonly #routerLog: Disposable
+  readonly #fenceAudit: Disposable
   readonly #sealers: Sealers
 
   constructor(settings: ServiceSettings, access: RegistryAccess, sealers: Sealers, log: Log) {
@@ -129,6 +131,7 @@ class Core {
     this.#router = new TenantRouter(directory, backends, settings.router)
     this.#metrics = new Metrics({ router: this.#router, directory, version: VERSION })
     this.#routerLog = logRouter(this.#router, log)
+    this.#fenceAudit = auditFences(this.#router, registry, (err) => log.error({ err }, 'fence not audited'))
     this.events = new PoolEventStreams(this.#router)
   }
 
@@ -191,6 +194,7 @@ class Core {
     this.events.close()
     await this.#router.close()
     this.#routerLog[Symbol.dispose]()
+    this.#fenceAudit[Symbol.dispose]()
     this.#metrics[Symbol.dispose]()
     await this.#access.close()
   }

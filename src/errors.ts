@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'acquire_timeout'
   | 'too_many_waiters'
   | 'too_many_streams'
+  | 'too_many_clients'
   | 'answers_full'
   | 'stream_stalled'
   | 'nested_lease'
@@ -243,6 +244,13 @@ export class AcquireTimeoutError extends TenantryError {
 export class TooManyWaitersError extends TenantryError {
   readonly code = 'too_many_waiters'
   readonly publicDetail = 'Too many requests are waiting for a database connection. Retry shortly.'
+  override readonly retryAfterSeconds = 1
+}
+
+/** As many clients are connected as this process has descriptors for. Nothing of the request was looked at. */
+export class TooManyClientsError extends TenantryError {
+  readonly code = 'too_many_clients'
+  readonly publicDetail = 'Too many clients are connected. Retry shortly.'
   override readonly retryAfterSeconds = 1
 }
 

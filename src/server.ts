@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ServiceSettings } from './config.ts'
 import { PoolEventStreams } from './http/admin/pool-event-streams.ts'
+import { ClientLimit, clientLimits } from './http/client-limit.ts'
 import { Health } from './http/health.ts'
 import { Listener } from './http/listener.ts'
 import { LoopLag } from './http/loop-lag.ts'
@@ -79,10 +80,16 @@ export async function startService(
       requestTimeoutMs: operatorDeps.requestTimeoutMs,
       host: settings.opsHost,
       port: settings.opsPort,
+      clientLimit: core.clientLimit('operator'),
     })
     try {
       const { requestTimeoutMs } = tenantDeps
-      const tenant = await Listener.open(tenantApp(tenantDeps), { ...settings, stallMs, requestTimeoutMs })
+      const tenant = await Listener.open(tenantApp(tenantDeps), {
+        ...settings,
+        stallMs,
+        requestTimeoutMs,
+        clientLimit: core.clientLimit('tenant'),
+      })
       log.info({ url: tenant.url, opsUrl: operator.url }, 'service started')
       core.readyWhenUsable()
       return new RunningService(core, tenant, operator)
@@ -133,6 +140,11 @@ class Core {
     this.#routerLog = logRouter(this.#router, log)
     this.#fenceAudit = auditFences(this.#router, registry, (err) => log.error({ err }, 'fence not audited'))
     this.events = new PoolEventStreams(this.#router)
+  }
+
+  clientLimit(plane: 'tenant' | 'operator'): ClientLimit {
+    const limits = clientLimits(this.settings.router.maxConnections)
+    return new ClientLimit(limits[plane], plane, { observer: this.#metrics, log: this.log })
   }
 
   tenantDeps() {

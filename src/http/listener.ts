@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Env, Hono } from 'hono'
+import type { ClientLimit } from './client-limit.ts'
 import { StallWatch } from './stall-watch.ts'
 
 export interface ListenOptions {
@@ -13,6 +14,7 @@ export interface ListenOptions {
   readonly stallMs: number
   /** Milliseconds for a whole request; all of it must have come by then. */
   readonly requestTimeoutMs: number
+  readonly clientLimit: ClientLimit
 }
 
 /** Milliseconds for a client to send the head of a request, and all of it. */
@@ -20,6 +22,8 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 /** Above the minute that load balancers keep idle connections: the side that reuses must not be the one that is surprised. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
+/** How often those deadlines are looked at: it comes on top of them. */
+const CHECK_MS = 250
 /** How often connections that went idle are closed while stopping. */
 const SWEEP_MS = 100
 
@@ -28,11 +32,11 @@ export class Listener {
   readonly url: string
   readonly #server: Server
   /** Open sockets, for those that never asked anything: Node does not count them as idle. */
-  readonly #sockets: Set<Socket>
+  readonly #sockets: ReadonlySet<Socket>
   readonly #stalls: StallWatch
   #stopping: Promise<void> | undefined
 
-  private constructor(server: Server, sockets: Set<Socket>, stallMs: number) {
+  private constructor(server: Server, sockets: ReadonlySet<Socket>, stallMs: number) {
     this.#server = server
     this.#stalls = new StallWatch(sockets, stallMs)
     this.#sockets = sockets
@@ -42,7 +46,7 @@ export class Listener {
   /** @throws Node's error where the address cannot be had. */
   static async open<E extends Env>(
     app: Hono<E>,
-    { host, port, stallMs, requestTimeoutMs }: ListenOptions,
+    { host, port, stallMs, requestTimeoutMs, clientLimit }: ListenOptions,
   ): Promise<Listener> {
     const server = createAdaptorServer({
       fetch: app.fetch,
@@ -50,16 +54,10 @@ export class Listener {
         headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
         requestTimeout: Math.min(REQUEST_TIMEOUT_MS, requestTimeoutMs),
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-        connectionsCheckingInterval: 1_000,
+        connectionsCheckingInterval: CHECK_MS,
       },
     }) as Server // without a `createServer` of another kind, it is Node's HTTP/1.1 server
-    const sockets = new Set<Socket>()
-    server.on('connection', (socket: Socket) => {
-      sockets.add(socket)
-      // Each request that was sent ahead of the answers before it listens for its end.
-      socket.setMaxListeners(0)
-      socket.once('close', () => sockets.delete(socket))
-    })
+    const sockets = admitted(server, clientLimit)
     server.listen(port, host)
     await once(server, 'listening')
     return new Listener(server, sockets, stallMs)
@@ -92,6 +90,22 @@ export class Listener {
     this.#server.closeIdleConnections()
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
   }
+}
+
+/** The open sockets of the clients that are let in. Of the others Node's parser sees nothing: nothing of theirs runs. */
+function admitted(server: Server, limit: ClientLimit): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  const parsers = server.listeners('connection')
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) => {
+    if (!limit.admits(socket, sockets.size)) return
+    sockets.add(socket)
+    // Each request that was sent ahead of the answers before it listens for its end.
+    socket.setMaxListeners(0)
+    socket.once('close', () => sockets.delete(socket))
+    for (const parse of parsers) parse.call(server, socket)
+  })
+  return sockets
 }
 
 function urlOf(address: AddressInfo | string | null): string {

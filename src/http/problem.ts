@@ -49,6 +49,7 @@ export const STATUS = {
   router_closed: 503,
   server_unavailable: 503,
   tenant_unavailable: 503,
+  too_many_clients: 503,
   too_many_streams: 503,
   too_many_waiters: 503,
   lease_expired: 504,

@@ -37,7 +37,8 @@ export class Backend {
   /** Of the running statement: what the driver had written before it. */
   #writesBefore = 0
   #cancelling: Promise<void> | undefined
-  #mayLiveOn = false
+  /** The server showed that its process has gone: its own end of the stream, or a reset while nothing ran. */
+  #hasServerEnded = false
   readonly #host: StatementHost = {
     cancel: () => void this.cancel(),
     dropRows: () => this.#login.reader.drop(Message.dataRow),
@@ -58,8 +59,15 @@ export class Backend {
         resolve()
       })
     })
-    this.#socket.on('error', (cause) => this.destroy(cause))
-    this.#socket.on('end', () => this.#finish(new Error('the server ended the connection'), false))
+    this.#socket.on('error', (cause) => {
+      // Under a statement, its process may be at work still. Any other error is our side's guess at a silent peer.
+      if (!this.#running && isReset(cause)) this.#hasServerEnded = true
+      this.destroy(cause)
+    })
+    this.#socket.on('end', () => {
+      this.#hasServerEnded = true
+      this.destroy(new Error('the server ended the connection'))
+    })
     this.#socket.on('data', (chunk) => this.#receive(chunk))
     this.#socket.resume()
   }
@@ -73,9 +81,9 @@ export class Backend {
     return this.#client.parameters
   }
 
-  /** It ended under a statement and not by the server's word: the process there may still be at work. */
+  /** It ended, and the server did not show that it ended too: the process there may be at work, or wait for us. */
   get mayLiveOn(): boolean {
-    return this.#mayLiveOn
+    return !this.isOpen && !this.#hasServerEnded && this.watch.fatal === undefined
   }
 
   get isRunning(): boolean {
@@ -134,11 +142,6 @@ export class Backend {
   }
 
   destroy(cause: Error): void {
-    this.#finish(cause, this.#running !== undefined && this.watch.fatal === undefined)
-  }
-
-  #finish(cause: Error, mayLiveOn: boolean): void {
-    if (!this.#end) this.#mayLiveOn = mayLiveOn
     this.#end ??= cause
     this.#client.socket.detach()
     this.#socket.destroy()
@@ -203,4 +206,9 @@ export class Backend {
     const why = fatal ? `${fatal.sqlstate}: ${fatal.message}` : this.#end?.message
     return `the connection to ${nameOf(this.#target)} ${what}${why ? ` (${why})` : ''}`
   }
+}
+
+/** A host that answers so knows of no such connection. */
+function isReset(cause: Error): boolean {
+  return 'code' in cause && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
 }

@@ -100,7 +100,8 @@ export interface StatementResult {
 export type Residue = 'none' | 'session' | 'unusable'
 
 /**
- * One backend: one socket, one driver client, one statement at a time.
+ * One backend: one socket, one driver client, one statement at a time. With `openConnection` this is the whole port:
+ * `begin` is `run` of that text, and what others call reset is `clean`.
  * States: open and idle, open and busy, closing, closed. A second statement while busy is a defect and throws.
  * Whoever opened it owns it and must `close()` or `destroy()` it.
  */
@@ -109,7 +110,10 @@ export interface Connection {
   /** Monotonic milliseconds (`performance.now()`). */
   readonly openedAt: number
   readonly isOpen: boolean
-  /** Closed under a statement and not by the server: its backend may still be at work there. */
+  /**
+   * It has ended, and the server did not show an end of its own (the end of its stream, a FATAL error, or a reset
+   * while nothing ran): its backend may be there still.
+   */
   readonly mayLiveOn: boolean
   readonly isBusy: boolean
   /** From the last ReadyForQuery. */
@@ -144,7 +148,7 @@ export interface Connection {
    */
   clean(trust: Trust): Promise<void>
 
-  /** Says goodbye and waits for the socket to close, 1 s at most. Only while idle. */
+  /** Says goodbye and waits for the server to close the socket; after 1 s closes it. Only while idle. */
   close(): Promise<void>
 
   /** Ends the socket now. A running statement rejects with `OutcomeUnknownError`. The backend may live on. */

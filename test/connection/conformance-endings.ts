@@ -1,5 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
-import type { ConnectionTarget } from '../../src/connection/connection.ts'
+import type { Connection, ConnectionTarget } from '../../src/connection/connection.ts'
 import {
   CancelledError,
   ConnectionLostError,
@@ -141,6 +143,36 @@ export function describeEndings(port: PortUnderTest): void {
       await port.ground.terminate(own.pid)
     })
 
+    it('while idle by destroy(), or by a goodbye that nobody answers, may leave its backend', async () => {
+      const silenced = await port.open()
+      process.kill(silenced.pid, 'SIGSTOP')
+      try {
+        const start = performance.now()
+        await silenced.close()
+        expect(performance.now() - start).toBeLessThan(2_000)
+        expect([silenced.isOpen, silenced.mayLiveOn]).toEqual([false, true])
+      } finally {
+        process.kill(silenced.pid, 'SIGCONT')
+      }
+      const destroyed = await port.open()
+      destroyed.destroy(new Error('not needed'))
+      await destroyed.closed
+      expect(destroyed.mayLiveOn).toBe(true)
+    })
+
+    it('while idle leaves no backend by a reset, and may leave one where its peer is silent', async () => {
+      for (const [code, mayLiveOn] of [
+        ['ECONNRESET', false],
+        ['ETIMEDOUT', true],
+      ] as const) {
+        const own = await openWithSocket(port)
+        // As Node ends a socket: there is no other way to a keep-alive that times out on loopback.
+        own.socket.destroy(Object.assign(new Error(`read ${code}`), { code }))
+        await own.connection.closed
+        expect([own.connection.isOpen, own.connection.mayLiveOn]).toEqual([false, mayLiveOn])
+      }
+    })
+
     it('by a reset under an answer fails its one statement', async () => {
       await using proxy = await startFaultProxy({
         host: port.ground.target.host,
@@ -202,4 +234,21 @@ export function describeEndings(port: PortUnderTest): void {
       expect(await aborted).toBeInstanceOf(CancelledError)
     })
   })
+}
+
+/** A connection, and the socket that it was opened over. */
+async function openWithSocket(port: PortUnderTest): Promise<{ connection: Connection; socket: Socket }> {
+  let socket: Socket | undefined
+  // Parse boundary: what Node publishes for each socket that connects.
+  const onSocket = (message: unknown) => {
+    socket = (message as { socket: Socket }).socket
+  }
+  subscribe('net.client.socket', onSocket)
+  try {
+    const connection = await port.open()
+    if (!socket) throw new Error('no socket was opened')
+    return { connection, socket }
+  } finally {
+    unsubscribe('net.client.socket', onSocket)
+  }
 }

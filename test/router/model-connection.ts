@@ -63,7 +63,12 @@ export class ModelConnection implements Connection {
 
   destroy(): void {
     this.endedByUs ??= 'destroy'
-    this.mayLiveOn = this.isBusy
+    this.mayLiveOn = true
+    this.finishClosing()
+  }
+
+  fallSilent(): void {
+    this.mayLiveOn = true
     this.finishClosing()
   }
 

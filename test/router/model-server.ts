@@ -21,6 +21,10 @@ interface Backend {
 
 /** All servers of the model: what is being opened, what is open, and what lives on without a socket. */
 export class ModelServers {
+  /** Told of each opening in the turn in which it begins. */
+  onOpening: (tenant: string) => void = () => {}
+  /** Whether openings end when they are aborted, or as if they had not heard of it. */
+  hearAborts = true
   readonly openings: Opening[] = []
   readonly backends = new Set<Backend>()
   readonly orphans = new Set<number>()
@@ -30,7 +34,9 @@ export class ModelServers {
     new Promise((resolve, reject) => {
       const opening = { tenant: record.id, server: server.id, terms, resolve, reject }
       this.openings.push(opening)
+      this.onOpening(record.id)
       terms.signal.onabort = () => {
+        if (!this.hearAborts) return
         for (const { reject } of this.openings.splice(0)) reject(new CancelledError('the router closes'))
       }
     })
@@ -66,6 +72,12 @@ export class ModelServers {
   finishClosing(at: number): void {
     const closing = [...this.backends].filter(({ connection }) => connection.isClosing)
     closing[at % (closing.length || 1)]?.connection.finishClosing()
+  }
+
+  /** A socket ends, idle or on its way out, and the server says nothing: its process lives on. */
+  fallSilent(at: number): void {
+    const silent = [...this.backends].filter(({ connection }) => !connection.isBusy)
+    silent[at % (silent.length || 1)]?.connection.fallSilent()
   }
 
   /** Sockets that are to close. */

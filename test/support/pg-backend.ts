@@ -49,7 +49,7 @@ export class PgBackend {
   #end: Error | undefined
   #running: Running | undefined
   #cancelling: Promise<void> | undefined
-  #mayLiveOn = false
+  #hasServerEnded = false
 
   /** Takes the socket over. */
   constructor(login: PgLogin, target: ConnectionTarget) {
@@ -63,8 +63,15 @@ export class PgBackend {
         resolve()
       })
     })
-    this.#socket.on('error', (cause) => this.destroy(cause))
-    this.#socket.on('end', () => this.#finish(new Error('the server ended the connection'), false))
+    this.#socket.on('error', (cause: NodeJS.ErrnoException) => {
+      if (!this.#running && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE'))
+        this.#hasServerEnded = true
+      this.destroy(cause)
+    })
+    this.#socket.on('end', () => {
+      this.#hasServerEnded = true
+      this.destroy(new Error('the server ended the connection'))
+    })
     this.#socket.on('data', (chunk) => this.#receive(chunk))
     this.#socket.resume()
   }
@@ -74,7 +81,7 @@ export class PgBackend {
   }
 
   get mayLiveOn(): boolean {
-    return this.#mayLiveOn
+    return !this.isOpen && !this.#hasServerEnded && this.watch.fatal === undefined
   }
 
   get isRunning(): boolean {
@@ -133,7 +140,9 @@ export class PgBackend {
   }
 
   destroy(cause: Error): void {
-    this.#finish(cause, this.#running !== undefined && this.watch.fatal === undefined)
+    this.#end ??= cause
+    this.#login.side.detach()
+    this.#socket.destroy()
   }
 
   lost(): ConnectionLostError {
@@ -142,13 +151,6 @@ export class PgBackend {
 
   unclean(why: string): ConnectionLostError {
     return new ConnectionLostError(this.#words(`cannot be used again: ${why}`))
-  }
-
-  #finish(cause: Error, mayLiveOn: boolean): void {
-    if (!this.#end) this.#mayLiveOn = mayLiveOn
-    this.#end ??= cause
-    this.#login.side.detach()
-    this.#socket.destroy()
   }
 
   #receive(chunk: Buffer): void {

@@ -1,0 +1,72 @@
+import { describe, expect, it, vi } from 'vitest'
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import { resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
+import { startWorld, type World } from '../support/world.ts'
+import { outcome, ownRows } from './fault-ground.ts'
+
+const TENANTS = ['acme', 'globex', 'initech']
+/** A goodbye is waited for a second, a look at a silent backend takes another, and on a busy machine more. */
+const within15s = { timeout: 15_000, interval: 20 }
+
+const BEHIND = { connectTimeoutMs: 300, serverBudget: 3 }
+
+/** Every tenant has an idle connection. */
+async function warm(world: World): Promise<void> {
+  for (const tenant of TENANTS) await ownRows(world, tenant)
+}
+
+/** The proxy is a black hole, in which every tenant's idle connection was closed. */
+async function closeInTheDark(world: World, proxy: FaultProxy): Promise<void> {
+  await warm(world)
+  await proxy.setMode('black-hole')
+  for (const tenant of TENANTS) expect(world.router.evict(tenant)).toBe(1)
+  await vi.waitFor(() => expect(world.router.stats().connections.quarantined).toBe(3), within15s)
+}
+
+describe('a connection that is closed while idle, and whose server says nothing', () => {
+  it('keeps its permit until the backend has gone', async () => {
+    await using world = await startWorld(['acme', 'globex'], { serverBudget: 1 })
+    const lease = await world.lease('acme')
+    const { pid } = lease.connection
+    lease.release()
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const other = await outcome(world.lease('globex', { acquireTimeoutMs: 1_500 }))
+      expect(other.code).toBe('acquire_timeout')
+      expect(other.tookMs).toBeLessThan(2_500)
+      expect(world.router.stats().connections).toMatchObject({ quarantined: 1, out: 1 })
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await ownRows(world, 'globex')
+    expect(world.router.stats().connections).toMatchObject({ quarantined: 0, out: 1 })
+    expect(await world.sessions()).toBe(1)
+  })
+
+  it('is counted as long as it is there: behind a black hole, until that has an end', async () => {
+    await using proxy = await startFaultProxy(sharedPostgres())
+    await using world = await startWorld(TENANTS, { address: proxy, ...BEHIND })
+    await closeInTheDark(world, proxy)
+    expect(await world.sessions()).toBe(3)
+    await proxy.setMode('pass')
+    await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), within15s)
+    expect(await world.sessions()).toBe(0)
+    await warm(world)
+  })
+
+  it('holds up close() no longer than a goodbye, and leaves nothing in the process', async () => {
+    await using proxy = await startFaultProxy(sharedPostgres())
+    await using world = await startWorld(TENANTS, { address: proxy, ...BEHIND })
+    const before = await resourcesOfAWorld()
+    await warm(world)
+    await proxy.setMode('black-hole')
+    world.router.evict('acme')
+    const closing = await outcome(world.router.close())
+    expect(closing.code).toBe('ok')
+    expect(closing.tookMs).toBeLessThan(2_000)
+    expect(world.router.stats().connections.out).toBe(0)
+    await proxy.close()
+    expect(await resourcesSettledTo(before)).toEqual(before)
+  })
+})

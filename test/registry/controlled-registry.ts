@@ -11,8 +11,9 @@ import { Wakeup } from '../../src/registry/wakeup.ts'
  */
 export class ControlledRegistry implements Registry {
   readonly id = randomUUID()
-  /** `up`, refusing every call, or answering none. */
-  mode: 'up' | 'down' | 'hanging' = 'up'
+  /** `up`, refusing every call, answering none, or each `slowMs` late. A follower hears nothing but while it is `up`. */
+  mode: 'up' | 'down' | 'hanging' | 'slow' = 'up'
+  slowMs = 0
   /** What it answers instead of what it holds: that there is nothing, or what cannot be read. Nobody is told. */
   lie: 'none' | 'empty' | 'garbage' = 'none'
   /** Records that cannot be read, as `kind id`. */
@@ -164,6 +165,8 @@ export class ControlledRegistry implements Registry {
       await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
     }
     if (this.mode === 'down') throw new RegistryUnavailableError('down')
+    // Heeds no signal, as what is under way in a network does not.
+    if (this.mode === 'slow') await new Promise((resolve) => setTimeout(resolve, this.slowMs))
     if (this.lie === 'garbage' || this.spoilt.has(key))
       throw new AnswerRefusedError('unreadable', `${key} cannot be read`)
     const entry = this.lie === 'empty' ? undefined : (this.#past ?? this.#entries).get(key)

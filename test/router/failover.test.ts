@@ -11,6 +11,8 @@ import { startWorld, type World } from '../support/world.ts'
 import { Names, outcome, ownRows } from './fault-ground.ts'
 
 let id = 1_000
+/** Of a name that may be kept for no time at all. */
+const within2s = { timeout: 2_000, interval: 20 }
 
 async function write(world: World, tenant = 'acme'): Promise<void> {
   using lease = await world.lease(tenant)
@@ -70,8 +72,30 @@ describe('a name that leads to another address now', () => {
     expect(second.accepted()).toBe(0)
     names.address = '127.0.0.2'
     await old.setMode('reset')
-    await vi.waitFor(() => write(world), { timeout: 2_500, interval: 20 })
+    await vi.waitFor(() => write(world), within2s)
     expect(second.accepted()).toBeGreaterThan(0)
+    await world.router.close()
+  })
+
+  it('is looked up again when the old server still answers, and refuses writes (25006)', async () => {
+    await using old = await startFaultProxy(sharedPostgres())
+    using second = await startSecondAddress(old.port)
+    const names = new Names()
+    const address = { host: 'primary.test', port: old.port }
+    await using world = await startWorld(['acme'], { address, connect: names.connect })
+    const { database } = world.placeOf('acme')
+    // Sessions by the old address take no writes, and those that begin later do.
+    await world.server.query(`alter database ${database} set default_transaction_read_only = on`)
+    await ownRows(world, 'acme')
+    await world.server.query(`alter database ${database} reset default_transaction_read_only`)
+    const throughOld = old.accepted
+    names.address = '127.0.0.2'
+    const flippedAt = performance.now()
+    expect((await outcome(write(world))).error).toMatchObject({ code: 'sql_error', sqlstate: '25006' })
+    await write(world)
+    expect(performance.now() - flippedAt).toBeLessThan(2_000)
+    expect(second.accepted()).toBeGreaterThan(0)
+    expect(old.accepted).toBe(throughOld)
     await world.router.close()
   })
 })
@@ -87,7 +111,7 @@ describe('a primary that refuses writes', () => {
     await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0))
     await ownRows(world, 'acme')
     await server.query('select pg_promote()')
-    await vi.waitFor(() => write(world), { timeout: 5_000, interval: 20 })
+    for (const tenant of ['acme', 'globex']) await write(world, tenant)
   })
 
   it('by a default that is gone again, is left after one refused write', async () => {

@@ -69,9 +69,10 @@ export function forMs(ms: number): () => boolean {
 /** A name service of the test's own, which counts: the router looks a name up for each connection it tries. */
 export class Names {
   address = '127.0.0.1'
-  lookups = 0
+  /** Monotonic milliseconds. */
+  readonly lookedUpAt: number[] = []
   readonly lookup: LookupFunction = (_host, { all }, answer) => {
-    this.lookups++
+    this.lookedUpAt.push(performance.now())
     process.nextTick(() =>
       all ? answer(null, [{ address: this.address, family: 4 }]) : answer(null, this.address, 4),
     )

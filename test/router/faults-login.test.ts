@@ -68,7 +68,7 @@ describe('a password that was changed', () => {
     ['of the same epoch', 1],
     ['of a new epoch', 2],
   ])(
-    'in the registry too, by a record %s, is found in time by a router that has not heard',
+    'in the registry too, by a record %s, is found within two seconds by a router that has not heard',
     async (_, epoch) => {
       await using world = await startWorld(['acme'])
       const updatedAt = '2026-01-02T03:04:06.000Z'
@@ -77,7 +77,9 @@ describe('a password that was changed', () => {
       using held = await router.lease('acme')
       await world.server.query(`alter role ${world.placeOf('acme').role} password 'another'`)
       change({ updatedAt, epoch })
+      const began = performance.now()
       const leases = await Promise.all([router.lease('acme', FOREIGN), router.lease('acme', FOREIGN)])
+      expect(performance.now() - began).toBeLessThan(2_000)
       for (const lease of leases) {
         expect((await lease.run({ text: 'select 1 as one' })).rows).toEqual([{ one: 1 }])
         lease.release()
@@ -108,11 +110,11 @@ describe('tenants that may not log in', () => {
     }
     await change(1)
     const failed = failures(world)
+    // One attempt a second: the next would begin a second after the first has failed.
     const outcomes = await hammer(10, (n) => world.lease(kinds[n % kinds.length] ?? 'gone'), forMs(900))
     await ownRows(world, 'sound')
     expect(codesOf(outcomes)).toEqual(['login_failed'])
-    expect(failed.count).toBeGreaterThanOrEqual(kinds.length)
-    expect(failed.count).toBeLessThanOrEqual(2 * kinds.length)
+    expect(failed.count).toBe(kinds.length)
     const logged = outcomes.map(({ error }) => String(error)).join()
     const read = outcomes.map(({ error }) => JSON.stringify(problemOf(asTenantryError(error), 'r'))).join()
     for (const [kind, [state]] of Object.entries(REFUSALS)) {
@@ -126,13 +128,24 @@ describe('tenants that may not log in', () => {
 })
 
 describe('a server that has no room for data', () => {
-  it('says so (53100, 53200), and goes on to be read: nothing is held against it', async () => {
+  it('says so (53100, 53200), tries no statement again, and goes on to be read: nothing is held against it', async () => {
     await using world = await startWorld(['acme'])
+    const { role } = world.placeOf('acme')
     using lease = await world.lease('acme')
     for (const sqlstate of ['53100', '53200']) {
-      const text = `do $$ begin raise 'no room' using errcode = '${sqlstate}'; end $$`
+      const tries = `tries_${sqlstate}`
+      // A sequence goes on where a transaction is rolled back: it counts what was begun.
+      await world.execute('acme', `create sequence ${tries}; grant usage on sequence ${tries} to ${role}`)
+      const text = `do $$ begin
+        perform nextval('${tries}');
+        insert into notes values (21, 'acme', 'w');
+        raise 'no room' using errcode = '${sqlstate}';
+      end $$`
       const { error } = await outcome(lease.run({ text }))
       expect(error).toMatchObject({ code: 'sql_error', sqlstate })
+      const { database } = world.placeOf('acme')
+      const counted = await world.server.query(`select last_value, is_called from ${tries}`, [], database)
+      expect(counted).toEqual([{ last_value: '1', is_called: true }])
     }
     lease.release()
     await ownRows(world, 'acme')

@@ -52,6 +52,21 @@ describe('the fault proxy', () => {
     await vi.waitFor(() => expect(proxy.connections).toBe(0))
   })
 
+  it('lets a trickle through, in both directions, and what is sent later only after it', async () => {
+    await using proxy = await started()
+    const { socket, heard } = await client(proxy.port)
+    await proxy.setMode('slow', { latencyMs: 0, bytesPerSecond: 10_000 })
+    const before = performance.now()
+    const text = 'x'.repeat(1_500)
+    socket.write(text)
+    await vi.waitFor(() => expect(heard.text.length).toBeGreaterThan(0), { interval: 5 })
+    expect(heard.text.length).toBeLessThan(1_500)
+    await proxy.setMode('pass')
+    socket.write('later')
+    await vi.waitFor(() => expect(heard.text).toBe(`${text}later`), { interval: 5 })
+    expect(performance.now() - before).toBeGreaterThanOrEqual(145)
+  })
+
   it('refuses new connections while open ones go on', async () => {
     await using proxy = await started()
     const open = await client(proxy.port)

@@ -1,12 +1,13 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { freePort } from './free-port.ts'
+import { SlowLine, type Slowness } from './slow-line.ts'
 
 /**
  * - `pass`: as if it were not there.
  * - `refuse`: nothing listens; open connections go on.
  * - `accept-close`: new connections are taken and ended at once; open ones are ended.
  * - `black-hole`: nothing gets through in either direction, nobody is told; what was sent meanwhile arrives later.
- * - `slow`: every chunk arrives `latencyMs` later, in both directions.
+ * - `slow`: every chunk arrives `latencyMs` later, in both directions; with `bytesPerSecond`, in a trickle of so many.
  * - `reset`: open connections and new ones are reset.
  * - `half-open`: the server's side is gone and the client is never told; new connections are never answered.
  */
@@ -21,6 +22,7 @@ export interface FaultTarget {
 interface Pair {
   readonly client: Socket
   readonly server: Socket | undefined
+  readonly lines: readonly SlowLine[]
 }
 
 /** A TCP proxy on loopback that breaks in the ways networks break. Stop it: `await using`. */
@@ -29,10 +31,10 @@ export class FaultProxy implements AsyncDisposable {
   readonly port: number
   readonly #target: FaultTarget
   readonly #pairs = new Set<Pair>()
-  readonly #timers = new Set<NodeJS.Timeout>()
   #listener: Server | undefined
   #mode: FaultMode = 'pass'
-  #latencyMs = 50
+  /** Undefined where all is delivered at once. */
+  #slowness: Slowness | undefined
   /** Connections taken since the start. */
   accepted = 0
 
@@ -51,9 +53,12 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /** Takes effect on open connections too. */
-  async setMode(mode: FaultMode, { latencyMs = 50 }: { latencyMs?: number } = {}): Promise<void> {
+  async setMode(
+    mode: FaultMode,
+    { latencyMs = 50, bytesPerSecond = Number.POSITIVE_INFINITY }: Partial<Slowness> = {},
+  ): Promise<void> {
     this.#mode = mode
-    this.#latencyMs = latencyMs
+    this.#slowness = mode === 'slow' ? { latencyMs, bytesPerSecond } : undefined
     if (mode === 'refuse') await this.#unlisten()
     else await this.listen()
     for (const pair of this.#pairs) this.#apply(pair)
@@ -70,8 +75,8 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearTimeout(timer)
-    for (const { client, server } of this.#pairs) {
+    for (const { client, server, lines } of this.#pairs) {
+      for (const line of lines) line.close()
       client.destroy()
       server?.destroy()
     }
@@ -86,37 +91,27 @@ export class FaultProxy implements AsyncDisposable {
     this.accepted++
     const isAnswered = this.#mode === 'pass' || this.#mode === 'slow'
     const server = isAnswered ? connect({ ...this.#target, allowHalfOpen: true, noDelay: true }) : undefined
-    const pair = { client, server }
+    const lines = [new SlowLine(), new SlowLine()] as const
+    const pair = { client, server, lines }
     this.#pairs.add(pair)
     client.once('close', () => {
       this.#pairs.delete(pair)
+      for (const line of lines) line.close()
       server?.destroy()
     })
     client.on('error', () => client.destroy())
     if (server) {
-      this.#forward(client, server)
-      this.#forward(server, client)
+      this.#forward(client, lines[0], server)
+      this.#forward(server, lines[1], client)
       // The client hears of it as the server's end would tell it, unless the fault is that nobody tells.
       server.on('error', () => this.#mode !== 'half-open' && client.resetAndDestroy())
     }
     this.#apply(pair)
   }
 
-  #forward(from: Socket, to: Socket): void {
-    from.on('data', (chunk: Buffer) => this.#later(() => to.write(chunk)))
-    from.on('end', () => this.#later(() => to.end()))
-  }
-
-  #later(act: () => void): void {
-    if (this.#mode !== 'slow') {
-      act()
-      return
-    }
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      act()
-    }, this.#latencyMs)
-    this.#timers.add(timer)
+  #forward(from: Socket, line: SlowLine, to: Socket): void {
+    from.on('data', (bytes: Buffer) => line.send(bytes, this.#slowness, (part) => to.write(part)))
+    from.on('end', () => line.end(this.#slowness, () => to.end()))
   }
 
   #apply({ client, server }: Pair): void {

@@ -9,12 +9,15 @@ import {
   UnsupportedError,
 } from '../../src/errors.ts'
 import { ConsulRegistry, type ConsulRegistryOptions } from '../../src/registry/consul/consul-registry.ts'
+import { Directory } from '../../src/registry/directory.ts'
 import { Secret } from '../../src/secret.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { type ConsulServer, startConsul } from '../support/consul.ts'
 import { describeRegistry } from './conformance.ts'
 import { Followed } from './followed.ts'
 import { alias, audit, change, create, remove, tenant } from './records.ts'
 
+const acme = parseTenantId('acme')
 const within5s = { timeout: 5_000, interval: 20 }
 
 let consul: ConsulServer
@@ -166,9 +169,45 @@ describe('a registry in Consul', () => {
     } finally {
       consul.resume()
     }
+    const thawedAt = performance.now()
     await vi.waitFor(() => create(registry, tenant('acme')), within5s)
     await vi.waitFor(() => expect(followed.names()).toContain('tenant acme'), within5s)
+    expect(performance.now() - thawedAt).toBeLessThan(5_000)
     expect(followed.resets).toBe(1)
+  })
+
+  it('is followed on after Consul was put back to a snapshot and its indexes with it; nothing older is believed', async () => {
+    await using ground = newPrefix()
+    await using registry = await ground.open()
+    await create(registry, tenant('acme'))
+    const snapshot = await consul.snapshot()
+    const indexOf = async () =>
+      (await consul.request('GET', `/v1/kv/${ground.prefix}/log`)) as [{ ModifyIndex: number }] // as the API documents
+    await change(registry, tenant('acme', { epoch: 2, status: 'suspended' }))
+    await using followed = new Followed(registry)
+    await using directory = new Directory(registry)
+    expect((await directory.tenant(acme))?.record.status).toBe('suspended')
+    await vi.waitFor(() => expect(followed.resets).toBe(1), within5s)
+    const [before] = await indexOf()
+
+    await consul.putBack(snapshot)
+    const backAt = performance.now()
+    const [after] = await indexOf()
+    expect(after.ModifyIndex).toBeLessThan(before.ModifyIndex)
+    await vi.waitFor(() => expect(followed.resets).toBe(2), within5s)
+    await vi.waitFor(() => create(registry, tenant('globex')), within5s)
+    await vi.waitFor(() => expect(followed.names()).toContain('tenant globex'), within5s)
+    expect((await directory.tenant(parseTenantId('globex')))?.record.id).toBe('globex')
+    // What is in Consul now is older than what was known.
+    expect((await registry.find('tenant', 'acme'))?.record.status).toBe('active')
+    expect((await directory.tenant(acme))?.record.status).toBe('suspended')
+    expect(directory.stats().refused.older).toBeGreaterThan(0)
+    expect(performance.now() - backAt).toBeLessThan(5_000)
+    // It is watched as before: once a second, and at once when something changes.
+    const heard = followed.heard
+    const quietAt = performance.now()
+    await vi.waitFor(() => expect(followed.heard - heard).toBeGreaterThanOrEqual(2), within5s)
+    expect(performance.now() - quietAt).toBeGreaterThan(500)
   })
 })
 

@@ -53,8 +53,10 @@ describe('a registry in Postgres, when things go wrong', () => {
       await database.query(
         'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
       )
+      const endedAt = performance.now()
       await change(registry, tenant('acme', { epoch: round + 1 }))
       await vi.waitFor(() => expect(followed.changes).toHaveLength(round + 1), within5s)
+      expect(performance.now() - endedAt).toBeLessThan(5_000)
     }
     expect(followed.resets).toBe(1)
     expect(faults.length).toBeGreaterThan(0)
@@ -78,16 +80,18 @@ describe('a registry in Postgres, when things go wrong', () => {
         registry.find('tenant', 'acme'),
         create(registry, tenant('globex')),
       ])
-      expect(performance.now() - before).toBeLessThan(2_000)
+      expect(performance.now() - before).toBeLessThan(1_300)
       // One may have taken a connection that was opened later and is not frozen.
       expect(reasonsOf(calls).length).toBeGreaterThan(0)
       expect(reasonsOf(calls).every((reason) => reason instanceof RegistryUnavailableError)).toBe(true)
     } finally {
       for (const { pid } of rows) process.kill(pid, 'SIGCONT')
     }
+    const thawedAt = performance.now()
     expect((await registry.find('tenant', 'acme'))?.record.id).toBe('acme')
     await create(registry, tenant('initech'))
     await vi.waitFor(() => expect(followed.names()).toContain('tenant initech'), within5s)
+    expect(performance.now() - thawedAt).toBeLessThan(5_000)
   })
 
   it('leaves no session behind when it closes, also with calls under way', async () => {

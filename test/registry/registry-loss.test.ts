@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RegistryUnavailableError } from '../../src/errors.ts'
+import { ConsulKeys } from '../../src/registry/consul/consul-keys.ts'
 import { ConsulRegistry } from '../../src/registry/consul/consul-registry.ts'
 import { Directory } from '../../src/registry/directory.ts'
 import { FileRegistry } from '../../src/registry/file/file-registry.ts'
-import type { Registry } from '../../src/registry/registry.ts'
+import type { Kind, Registry } from '../../src/registry/registry.ts'
 import { Secret } from '../../src/secret.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { startConsul } from '../support/consul.ts'
@@ -23,6 +24,8 @@ interface Ground extends AsyncDisposable {
   readonly registry: Registry
   /** Takes every record away, and does not say so. */
   lose(): Promise<void>
+  /** Takes these records away, and tells nobody of them: only that something was missed. */
+  loseSome(entries: readonly { readonly kind: Kind; readonly id: string }[]): Promise<void>
   /** Makes the record of `acme` one that cannot be read, with `canary` in it. */
   spoil(): Promise<void>
 }
@@ -35,6 +38,12 @@ async function postgres(): Promise<Ground> {
     lose: async () => {
       await database.query('truncate tenantry_registry.entry, tenantry_registry.change')
       await database.query('update tenantry_registry.registry set revision = 0')
+    },
+    loseSome: async (entries) => {
+      const gone = entries.map(({ kind, id }) => `${kind} ${id}`)
+      await database.query("delete from tenantry_registry.entry where kind || ' ' || id = any($1)", [gone])
+      await database.query('truncate tenantry_registry.change')
+      await database.query('update tenantry_registry.registry set revision = revision + 1')
     },
     spoil: async () => {
       await database.query(
@@ -63,6 +72,11 @@ async function consul(): Promise<Ground> {
     lose: async () => {
       await server.request('DELETE', `${path}/entry?recurse`)
       await server.request('PUT', `${path}/log`, { revision: 0, changes: [] })
+    },
+    loseSome: async (entries) => {
+      const keys = new ConsulKeys(`${prefix}/`)
+      for (const { kind, id } of entries) await server.request('DELETE', `/v1/kv/${keys.entry(kind, id)}`)
+      await server.request('PUT', `${path}/log`, { revision: 99, changes: [] })
     },
     spoil: async () => {
       await server.request('PUT', `${path}/entry/tenant/acme`, { revision: 90, record: { canary: 'canary' } })
@@ -109,6 +123,38 @@ describe.each([
     const lost = known.faults.filter((fault) => String(fault).includes('the registry lost'))
     expect(lost).toHaveLength(1)
     expect(known.directory.stats().refused.vanished).toBeGreaterThan(0)
+  })
+
+  it('that loses 60 % of its records unannounced takes none of them away, reads the rest, and is reported once', async () => {
+    await using ground = await start()
+    const many = Array.from({ length: 50 }, (_, i) => tenant(`t${i}`))
+    for (let at = 0; at < 50; at += 25) await create(ground.registry, ...many.slice(at, at + 25))
+    const faults: unknown[] = []
+    await using directory = new Directory(ground.registry, {}, (fault) => faults.push(fault))
+    const readAll = () => Promise.all(many.map(({ id }) => directory.tenant(parseTenantId(id))))
+    let resets = 0
+    directory.onChange((change) => {
+      if (change === 'reset') resets++
+    })
+    await vi.waitFor(() => expect(resets).toBe(1), seen)
+    await readAll()
+
+    await ground.loseSome(many.slice(0, 30))
+    await vi.waitFor(() => expect(resets).toBe(2), seen)
+    const taken: unknown[] = []
+    await vi.waitFor(async () => {
+      taken.push(...(await readAll()).filter((entry) => entry === undefined))
+      expect(directory.stats().refused.vanished).toBeGreaterThanOrEqual(30)
+    }, seen)
+    expect(taken).toEqual([])
+    expect(faults.map(String)).toEqual([
+      expect.stringMatching(/the registry lost \d+ of 20 records looked for/),
+    ])
+    await change(ground.registry, tenant('t49', { status: 'suspended' }))
+    await vi.waitFor(
+      async () => expect((await directory.tenant(parseTenantId('t49')))?.record.status).toBe('suspended'),
+      seen,
+    )
   })
 
   it('whose record cannot be read keeps the one before in use, and names it once without what is in it', async () => {

@@ -9,9 +9,9 @@ it.each(['refuse', 'black-hole'] as const)(
   'a service that starts while its registry is down is ready within two seconds after it is back: %s',
   async (mode) => {
     const took: number[] = []
-    for (let round = 0; round < ROUNDS; round++) took.push(await becomesReady(mode, 2_000))
+    for (let round = 0; round < ROUNDS; round++) took.push(await becomesReady(mode))
     process.stdout.write(`ready after the registry, ${mode}: ${took.map(Math.round).join(', ')} ms\n`)
-    expect(took).toHaveLength(ROUNDS)
+    expect(Math.max(...took)).toBeLessThan(2_000)
   },
 )
 

@@ -40,15 +40,26 @@ export class ConsulServer implements AsyncDisposable {
 
   /** Asks the HTTP API with the management token, and throws unless it answers 2xx. */
   async request(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await fetch(`${this.url}${path}`, {
-      method,
-      headers: { 'X-Consul-Token': this.token },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(5_000),
-    })
+    const response = await this.#send(method, path, body === undefined ? undefined : JSON.stringify(body))
     const text = await response.text()
-    if (!response.ok) throw new InternalError(`Consul answers ${response.status}: ${text.slice(0, 200)}`)
     return text === '' ? undefined : JSON.parse(text)
+  }
+
+  /** All its data, for `putBack()`. */
+  async snapshot(): Promise<Buffer> {
+    const response = await this.#send('GET', '/v1/snapshot')
+    return Buffer.from(await response.arrayBuffer())
+  }
+
+  /** Makes its data, and their indexes, what they were; resolves when it answers again. */
+  async putBack(snapshot: Buffer): Promise<void> {
+    await this.#send('PUT', '/v1/snapshot', snapshot)
+    const deadline = performance.now() + READY_MS
+    while (!(await this.#isReady())) {
+      if (performance.now() > deadline)
+        throw new InternalError('Consul does not answer after it was put back')
+      await delay(20)
+    }
   }
 
   /** A token with these rules (HCL) and no more. */
@@ -110,6 +121,17 @@ export class ConsulServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
+  }
+
+  async #send(method: string, path: string, body?: string | Buffer): Promise<Response> {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: { 'X-Consul-Token': this.token },
+      ...(body === undefined ? {} : { body }),
+      signal: AbortSignal.timeout(5_000),
+    })
+    if (response.ok) return response
+    throw new InternalError(`Consul answers ${response.status}: ${(await response.text()).slice(0, 200)}`)
   }
 
   async #isReady(): Promise<boolean> {

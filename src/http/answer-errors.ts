@@ -1,5 +1,5 @@
 import type { Env, Hono } from 'hono'
-import { MethodNotAllowedError, NotFoundError } from '../errors.ts'
+import { CancelledError, MethodNotAllowedError, NotFoundError, type TenantryError } from '../errors.ts'
 import { answerProblem, asTenantryError } from './problem.ts'
 import type { RequestEnv } from './request-context.ts'
 
@@ -9,8 +9,17 @@ import type { RequestEnv } from './request-context.ts'
  */
 export function answerErrors<E extends RequestEnv>(app: Hono<E>): void {
   refuseOtherMethods(app)
-  app.onError((error, c) => answerProblem(c, asTenantryError(error), c.get('requestId')))
+  app.onError((error, c) => {
+    const told = reasonOf(error, c.get('signal'))
+    c.error = told // so that the log says the same
+    return answerProblem(c, told, c.get('requestId'))
+  })
   app.notFound((c) => answerProblem(c, new NotFoundError('no such route'), c.get('requestId')))
+}
+
+/** A wait that the end of its request cut short says just that; whether the client left or time was up, the signal knows. */
+function reasonOf(error: unknown, signal: AbortSignal): TenantryError {
+  return asTenantryError(error instanceof CancelledError && signal.aborted ? signal.reason : error)
 }
 
 function refuseOtherMethods<E extends Env>(app: Hono<E>): void {

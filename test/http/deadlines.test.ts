@@ -1,6 +1,11 @@
 import { connect } from 'node:net'
 import { text as textOf } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { Directory } from '../../src/registry/directory.ts'
+import { ControlledRegistry } from '../registry/controlled-registry.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import { startHttpWorld } from './http-world.ts'
 import { type ServiceWorld, startServiceWorld } from './service-world.ts'
 
 const ACQUIRE_MS = 400
@@ -27,7 +32,8 @@ async function inTime<T>(deadlineMs: number, work: () => Promise<T>): Promise<T>
   expect(performance.now() - startedAt).toBeLessThan(deadlineMs + 1_000)
   return answer
 }
-const ask = (body: object) => world.ask('/v1/query', { key, body })
+const ask = (body: object, by = key) => world.ask('/v1/query', { key: by, body })
+const UNHEARD = `tk_${'a'.repeat(12)}_${'A'.repeat(43)}`
 const SLEEP = { sql: 'select pg_sleep(20)' }
 
 describe('an answer comes a second after its deadline at the latest', () => {
@@ -55,4 +61,33 @@ describe('an answer comes a second after its deadline at the latest', () => {
     expect([503, 504]).toContain(status)
     await holder
   })
+
+  it('though the database has fallen silent', async () => {
+    await using proxy = await startFaultProxy(sharedPostgres())
+    const silent = await world.tenant('silent', proxy)
+    const one = () => ask({ sql: 'select 1 as one' }, silent.key)
+    expect((await one()).status).toBe(200)
+    await vi.waitFor(async () => expect((await world.operate('/v1/pools')).json.connections.cleaning).toBe(0))
+    await proxy.setMode('black-hole')
+    const running = await inTime(STATEMENT_MS, one)
+    expect([running.status, running.json.code]).toEqual([502, 'outcome_unknown'])
+    const waiting = await inTime(ACQUIRE_MS, one)
+    expect([waiting.status, waiting.json.code]).toEqual([503, 'acquire_timeout'])
+  })
+
+  it.each([
+    [300, 10_000, 504, 'lease_expired'],
+    [10_000, 300, 503, 'registry_unavailable'],
+  ])(
+    'though the registry does not say who asks: requests of %i ms, reads of %i ms',
+    async (requestTimeoutMs, readTimeoutMs, status, code) => {
+      const registry = new ControlledRegistry()
+      registry.mode = 'hanging'
+      await using directory = new Directory(registry, { readTimeoutMs })
+      await using http = await startHttpWorld([], { callers: directory, tenantApp: { requestTimeoutMs } })
+      const body = { sql: 'select 1' }
+      const unheard = await inTime(300, () => http.ask('/v1/query', { key: UNHEARD, body }))
+      expect([unheard.status, unheard.json.code]).toEqual([status, code])
+    },
+  )
 })

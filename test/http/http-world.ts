@@ -11,7 +11,7 @@ import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
 import type { KeyRecord } from '../../src/registry/key-record.ts'
 import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
-import { CallerResolver } from '../../src/resolve/caller-resolver.ts'
+import { CallerResolver, type CallerSource } from '../../src/resolve/caller-resolver.ts'
 import { KeyVerifier } from '../../src/resolve/key-verifier.ts'
 import { openLog } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
@@ -47,6 +47,8 @@ export interface HttpWorldOptions {
   >
   readonly operatorApp?: Partial<Pick<OperatorAppDeps, 'metricsAccess'>>
   readonly topTenants?: number
+  /** Where callers are looked up. Default: the directory of the world. */
+  readonly callers?: CallerSource
   /** Wall clock that keys expire by. */
   readonly now?: () => number
 }
@@ -83,7 +85,7 @@ export class HttpWorld implements AsyncDisposable {
     const shared = { router, health: this.health, observer: this.metrics, log }
     this.tenants = tenantApp({
       ...shared,
-      callers: new CallerResolver(directory, {
+      callers: new CallerResolver(options.callers ?? directory, {
         baseDomain: BASE_DOMAIN,
         ...(options.now ? { now: options.now } : {}),
       }),

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { resources, resourcesSettledTo } from '../support/resources.ts'
 import { type ServiceWorld, startServiceWorld } from './service-world.ts'
 
 let world: ServiceWorld
@@ -8,9 +9,12 @@ let acme: { key: string; database: string }
 beforeAll(async () => {
   world = await startServiceWorld({ MAX_CONNECTIONS_PER_TENANT: '1', STREAM_STALL_TIMEOUT_MS: '1000' })
   acme = await world.tenant('acme')
+  await one() // the connection to Postgres stays
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
+const one = async () =>
+  (await world.ask('/v1/query', { key: acme.key, body: { sql: 'select 1 as one' } })).json.rows
 const WIDE = "select repeat('x', 100000) as x from generate_series(1, 1000)"
 
 /** Whose answer has begun, and who then reads nothing. */
@@ -34,14 +38,15 @@ describe.each(['ndjson', 'csv'])('a client of %s', (format) => {
     ['resets its connection', (socket: Socket) => void socket.resetAndDestroy(), 'cancelled'],
     ['is silent from then on', () => undefined, 'stream_stalled'],
   ])('that %s in mid-answer frees the connection, and is told of once', async (_, leave, code) => {
+    const before = resources()
     world.logLines.length = 0
     const socket = await reader(format)
     leave(socket)
-    const { json } = await world.ask('/v1/query', { key: acme.key, body: { sql: 'select 1 as one' } })
-    expect(json.rows).toEqual([{ one: 1 }])
+    expect(await one()).toEqual([{ one: 1 }])
     await vi.waitFor(() => expect(linesOf(format)).toHaveLength(1))
     expect(linesOf(format)[0]).toContain(`"code":"${code}"`)
     expect(world.logLines.filter((line) => /"level":[56]0/.test(line))).toEqual([])
     socket.destroy()
+    expect(await resourcesSettledTo(before)).toEqual(before)
   })
 })

@@ -11,6 +11,7 @@ import type { KeyRecord } from '../../src/registry/key-record.ts'
 import { generateMasterKey } from '../../src/registry/master-keys.ts'
 import { type Service, startService } from '../../src/server.ts'
 import { openLog } from '../../src/telemetry/log.ts'
+import type { FaultTarget } from '../support/fault-proxy.ts'
 import { type PostgresServer, sharedPostgres } from '../support/postgres.ts'
 import { ChildService } from './child-service.ts'
 
@@ -68,10 +69,11 @@ export class ServiceWorld<S extends Service = Service> implements AsyncDisposabl
     return this.server.dsn(name, name, password)
   }
 
-  /** Registers a tenant over HTTP and resolves a key of its own and its database. */
-  async tenant(id: string): Promise<{ key: string; database: string }> {
-    const dsn = await this.database()
-    const registered = await this.operate('/v1/tenants', { body: { id, route: { dsn } } })
+  /** Registers a tenant over HTTP, at an address that is not the server's own where one is given, and resolves a key of its own and its database. */
+  async tenant(id: string, address?: FaultTarget): Promise<{ key: string; database: string }> {
+    const dsn = new URL(await this.database())
+    if (address) dsn.host = `${address.host}:${address.port}`
+    const registered = await this.operate('/v1/tenants', { body: { id, route: { dsn: dsn.href } } })
     if (registered.status !== 201) throw new Error(registered.text)
     return { key: await this.keyFor(id), database: registered.json.tenant.database }
   }

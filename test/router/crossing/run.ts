@@ -1,56 +1,23 @@
 import { openConnection } from '../../../src/connection/open.ts'
 import type { Connect } from '../../../src/router/route-opener.ts'
 import { inParallel, startWorld, type World } from '../../support/world.ts'
-import * as changing from './changing.ts'
+import { InnerError } from './changing.ts'
 import { type Disturbances, Disturber, dropSecondLogins } from './disturber.ts'
-import * as reading from './reading.ts'
+import { anyWork } from './mix.ts'
 import { HEADROOM, SessionWatch } from './session-watch.ts'
 import { codeOf, Tally } from './tally.ts'
 import { expectOwnError } from './traces.ts'
-import { type Ground, isDisturbance, isRefusal, type Work } from './work.ts'
+import { type Ground, isDisturbance, isRefusal } from './work.ts'
+
+/** Of one wait for a lease, and of one lease. */
+export const ACQUIRE_MS = 10_000
+export const LEASE_MS = 10_000
 
 export interface CrossingTerms extends Disturbances {
   readonly tenants: number
   readonly budget: number
   readonly workers: number
   readonly leases: number
-}
-
-const WEIGHTED: readonly (readonly [number, string, Work])[] = [
-  [45, 'query', reading.query],
-  [8, 'handle', reading.handle],
-  [6, 'inspect', reading.inspect],
-  [1, 'inspectForeign', reading.inspectForeign],
-  [2, 'foreign', reading.foreign],
-  [5, 'failure', reading.failure],
-  [3, 'raise', reading.raise],
-  [3, 'cursor', reading.cursor],
-  [2, 'cursorLeftEarly', reading.cursorLeftEarly],
-  [2, 'copyOut', reading.copyOut],
-  [4, 'abort', reading.abort],
-  [1, 'cancel', reading.cancel],
-  [0.5, 'leaveRunning', reading.leaveRunning],
-  [6, 'commit', changing.commit],
-  [3, 'rollback', changing.rollback],
-  [2, 'leaveOpen', changing.leaveOpen],
-  [1, 'copyIn', changing.copyIn],
-  [1, 'messOfApplication', changing.messOfApplication],
-  [0.5, 'messOfForeign', changing.messOfForeign],
-  [1, 'setting', changing.setting],
-  [0.3, 'expire', changing.expire],
-  [2, 'nested', changing.nested],
-  [0.5, 'evict', changing.evict],
-  [1, 'onlyIfWarm', changing.onlyIfWarm],
-]
-const TOTAL = WEIGHTED.reduce((sum, [weight]) => sum + weight, 0)
-
-function anyWork(): readonly [string, Work] {
-  let at = Math.random() * TOTAL
-  for (const [weight, name, work] of WEIGHTED) {
-    at -= weight
-    if (at < 0) return [name, work]
-  }
-  return ['query', reading.query]
 }
 
 /** Most leases are of a few tenants, which change as the run goes on; the others are of any. */
@@ -72,19 +39,20 @@ function tenantPicker(tenants: readonly string[], tally: Tally): () => string {
 async function workOn(ground: Ground, leases: number): Promise<void> {
   const { tally } = ground
   while (tally.leases < leases && tally.violations.length === 0) {
-    tally.leases++
+    tally.operations++
     const [name, work] = anyWork()
     const tenant = ground.anyTenant()
     const began = performance.now()
-    tally.count(tally.byKind, name)
-    await work(ground, tenant).catch((error: unknown) => judge(ground, name, tenant, error))
+    await work(ground, tenant).then(
+      () => tally.count(tally.byKind, name),
+      (error: unknown) => judge(ground, name, tenant, error),
+    )
     tally.slowestMs = Math.max(tally.slowestMs, performance.now() - began)
   }
 }
 
 function judge({ world, tally }: Ground, name: string, worker: string, thrown: unknown): void {
-  const [tenant, error] =
-    thrown instanceof changing.InnerError ? [thrown.tenant, thrown.cause] : [worker, thrown]
+  const [tenant, error] = thrown instanceof InnerError ? [thrown.tenant, thrown.cause] : [worker, thrown]
   try {
     expectOwnError(world, tenant, error)
   } catch (crossing) {
@@ -109,7 +77,12 @@ const namingHeadroom: Connect = (target, options) => {
 /** What a run came to; whoever asked for it says what it should be. */
 export interface Crossing {
   readonly tally: Tally
-  readonly figures: { readonly kills: number; readonly openFailed: number; readonly [name: string]: unknown }
+  readonly figures: {
+    readonly kills: number
+    readonly rotations: number
+    readonly openFailed: number
+    readonly [name: string]: unknown
+  }
   readonly sessions: { readonly most: number; readonly mostHeadroom: number; readonly samples: number }
   /** After close(). */
   readonly left: {
@@ -129,7 +102,8 @@ export async function runCrossing(terms: CrossingTerms): Promise<Crossing> {
   const world = await startWorld(tenants, {
     maxConnections: terms.budget,
     serverBudget: terms.budget,
-    acquireTimeoutMs: 30_000,
+    acquireTimeoutMs: ACQUIRE_MS,
+    leaseTimeoutMs: LEASE_MS,
     connect: namingHeadroom,
   })
   try {
@@ -150,6 +124,7 @@ async function runIn(world: World, terms: CrossingTerms, beganAt: number): Promi
     closed[reason] = (closed[reason] ?? 0) + 1
   })
   const tally = new Tally()
+  world.router.on('leased', ({ waitedMs }) => tally.lease(waitedMs))
   const ground = { world, tally, anyTenant: tenantPicker([...world.places.keys()], tally) }
   const disturber = await Disturber.start(world, terms)
   const watch = await SessionWatch.start(world)
@@ -164,6 +139,7 @@ async function runIn(world: World, terms: CrossingTerms, beganAt: number): Promi
     tally,
     figures: {
       leases: tally.leases,
+      operations: tally.operations,
       seconds: Math.round(seconds * 10) / 10,
       setUpSeconds: Math.round((startedAt - beganAt) / 100) / 10,
       kills: disturber.kills,
@@ -176,6 +152,7 @@ async function runIn(world: World, terms: CrossingTerms, beganAt: number): Promi
       errors: Object.fromEntries(tally.errors),
       byKind: Object.fromEntries(tally.byKind),
       slowestMs: Math.round(tally.slowestMs),
+      longestWaitMs: Math.round(tally.longestWaitMs),
       mostSessions: watch.most,
       mostHeadroom: watch.mostHeadroom,
       samples: watch.samples,

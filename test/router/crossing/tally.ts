@@ -2,12 +2,16 @@ import { SqlError, TenantryError } from '../../../src/errors.ts'
 
 /** What happened to all workers together, for comparing with what the server says, and for reading. */
 export class Tally {
+  /** Those that were granted. */
   leases = 0
+  longestWaitMs = 0
+  operations = 0
   slowestMs = 0
   /** Operations that ended as a killed backend makes them end. */
   disturbed = 0
   /** Leases that were refused, since the connection they waited for was killed as it was opened. */
   refused = 0
+  /** Operations that came to the end they should come to. */
   readonly byKind = new Map<string, number>()
   readonly errors = new Map<string, number>()
   /** Whatever must not be: the first is enough to fail a run. */
@@ -20,6 +24,11 @@ export class Tally {
   /** Unique in the run. */
   next(): number {
     return ++this.#number
+  }
+
+  lease(waitedMs: number): void {
+    this.leases++
+    this.longestWaitMs = Math.max(this.longestWaitMs, waitedMs)
   }
 
   count(map: Map<string, number>, key: string): void {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { sharedPostgres } from '../../support/postgres.ts'
 import { startWorld } from '../../support/world.ts'
 import { codesOf, forMs, hammer, type Outcome, outcome, ownRows } from '../fault-ground.ts'
-import { moveTo } from './slow-server.ts'
+import { moveTo } from './another-server.ts'
 
 const CALLS_PER_MS = 1
 const TICK_MS = 10
@@ -30,7 +30,7 @@ export function describeFloodingTenant({ ms }: { ms: number }): void {
       maxConnectionsPerTenant: 4,
       acquireTimeoutMs: 1_000,
     })
-    await moveTo(world, 'initech', 'other', sharedPostgres())
+    await moveTo(world, ['initech'], 'other', sharedPostgres())
     const sleep = async () => {
       using lease = await world.lease('acme')
       await lease.run({ text: 'select pg_sleep(0.3)' })

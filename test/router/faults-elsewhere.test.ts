@@ -1,0 +1,3 @@
+import { describeNeighbours } from './faults/neighbours.ts'
+
+describeNeighbours({ ms: 800 })

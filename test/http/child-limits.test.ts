@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { ChildService } from './child-service.ts'
+import { MEMORY_LIMIT, memoryOfCrowd } from './crowd-memory.ts'
 import { answerOf, type ServiceWorld, startChildWorld } from './service-world.ts'
 
 const MIB = 1_048_576
@@ -67,19 +68,10 @@ describe('memory', { timeout: 60_000 }, () => {
   })
 
   it('is bounded while thirty ask for ten million rows at once, and the service serves on', async () => {
-    const before = await rss(world.service)
-    const sql = 'select generate_series(1, 10000000)'
-    const asked = Array.from({ length: 30 }, () => answerOf(open({ sql })))
-    let highest = before
-    let isOver = false
-    const watching = (async () => {
-      while (!isOver) highest = Math.max(highest, await rss(world.service))
-    })()
-    const codes = new Set((await Promise.all(asked)).map(({ status, json }) => `${status} ${json.code}`))
-    isOver = true
-    await watching
-    expect([...codes]).toEqual(['507 result_too_large'])
+    const { before, highest, answers } = await memoryOfCrowd(world, key, 30)
+    expect(answers).toEqual(['507 result_too_large'])
     expect(highest - before).toBeLessThan(150 * MIB)
+    expect(highest).toBeLessThan(MEMORY_LIMIT)
     expect((await answerOf(open({ sql: 'select 1 as one' }))).json.rows).toEqual([{ one: 1 }])
   })
 })

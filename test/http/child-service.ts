@@ -6,6 +6,8 @@ import type { Service } from '../../src/server.ts'
 
 const CLI = resolve(import.meta.dirname, '../../src/cli.ts')
 const READY_MS = 60_000
+/** As in k8s/deployment.yaml. */
+const HEAP = '--max-old-space-size=384'
 
 /** `tenantry serve` in a process of its own, for what would end or fill that of the tests. */
 export class ChildService implements Service {
@@ -31,7 +33,7 @@ export class ChildService implements Service {
     const line = `ulimit -n ${openFiles}; exec "$0" "$@"`
     const tsx = import.meta.resolve('tsx')
     const child = spawn('sh', ['-c', line, process.execPath, '--import', tsx, CLI, 'serve'], {
-      env: { ...Object.fromEntries(own), ...variables },
+      env: { ...Object.fromEntries(own), NODE_OPTIONS: HEAP, ...variables },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout, child.stderr])

@@ -1,7 +1,101 @@
-import { describe, expect, it, vi } from 'vitest'
-import { startWorld } from '../support/world.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { RouterOptions } from '../../src/router/options.ts'
+import { MAX_PASSES } from '../../src/router/scheduling/turns.ts'
+import { startWorld, type World } from '../support/world.ts'
+import { loopIdle } from './model-clock.ts'
+import { type Ask, ModelWorld } from './model-world.ts'
 
 const whose = { text: 'select distinct tenant from notes' }
+
+/** Three callers that use the tenant without a pause while `meanwhile` lasts. */
+async function busy<T>(world: World, tenant: string, meanwhile: () => Promise<T>): Promise<T> {
+  let isOver = false
+  const use = async () => {
+    while (!isOver) {
+      using lease = await world.lease(tenant)
+      await lease.run({ text: 'select 1' })
+    }
+  }
+  const users = Array.from({ length: 3 }, use)
+  await vi.waitFor(() => expect(world.router.stats().waiters).toBeGreaterThan(0))
+  try {
+    return await meanwhile()
+  } finally {
+    isOver = true
+    await Promise.all(users)
+  }
+}
+
+describe('a batch lease beside a tenant that is used without a pause', () => {
+  it('leaves it its only connection, and is refused at its own deadline', async () => {
+    await using world = await startWorld(['acme'], { maxConnections: 1, lodgers: ['globex'] })
+    const opened: string[] = []
+    world.router.on('opened', ({ tenant }) => opened.push(tenant))
+    await busy(world, 'acme', async () => {
+      const batch = world.lease('globex', { class: 'batch', acquireTimeoutMs: 300 })
+      await expect(batch.then((lease) => lease.release())).rejects.toMatchObject({ code: 'acquire_timeout' })
+    })
+    expect(opened).toEqual(['acme'])
+  })
+
+  describe('in a time that stands', () => {
+    const interactive: Ask = { tenant: 'acme', trust: 'application', class: 'interactive', onlyIfWarm: false }
+    let clock: Disposable | undefined
+    beforeEach(() => {
+      clock = loopIdle()
+    })
+    afterEach(() => clock?.[Symbol.dispose]())
+
+    /** Somebody of acme has its connection, which is all there is room for, and another waits. */
+    async function inUse(limits: RouterOptions): Promise<ModelWorld> {
+      const world = new ModelWorld({ maxConnectionsPerTenant: 1, ...limits })
+      world.ask(interactive)
+      await world.settle()
+      world.servers.finishOpening(0)
+      await world.settle()
+      return world
+    }
+
+    /** Acme's connection is given back and taken by the next, who came a second after the last, until it is not. */
+    async function keptFor(world: ModelWorld, rounds: number): Promise<number> {
+      for (let round = 0; round < rounds; round++) {
+        await world.settle(1_000)
+        world.ask(interactive)
+        world.releaseOf('acme')
+        await world.settle()
+        if (!world.holds('acme')) return round
+      }
+      return rounds
+    }
+
+    it.each([{ maxConnections: 1 }, { maxPools: 1 }])('never takes its place: %o', async (limits) => {
+      const world = await inUse(limits)
+      world.ask({ ...interactive, tenant: 'initech', class: 'batch' })
+      expect(await keptFor(world, 2 * MAX_PASSES)).toBe(2 * MAX_PASSES)
+    })
+
+    it('never takes the place of one whose lease was long', async () => {
+      const world = await inUse({ maxConnections: 1 })
+      await world.settle(60_000)
+      world.releaseOf('acme')
+      world.ask({ ...interactive, tenant: 'initech', class: 'batch' })
+      await world.settle(9_000)
+      expect(world.servers.closing).toBe(0)
+      await world.settle(2_000)
+      expect(world.servers.closing).toBe(1)
+    })
+
+    it.each(['umbrella', 'initech'])('hides no interactive one behind it, of %s', async (tenant) => {
+      const world = await inUse({ maxConnections: 1 })
+      world.ask({ ...interactive, tenant: 'initech', class: 'batch' })
+      world.ask({ ...interactive, tenant })
+      expect(await keptFor(world, 1)).toBe(0)
+      world.servers.finishClosing(0)
+      await world.settle()
+      expect(world.servers.openings.map(({ tenant: of }) => of)).toEqual([tenant])
+    })
+  })
+})
 
 describe('a batch lease that waits for its share', () => {
   it('keeps no interactive one behind it waiting', async () => {

@@ -5,6 +5,8 @@ import { type Ask, LIMITS, ModelWorld } from './model-world.ts'
 
 const application = { trust: 'application', class: 'interactive', onlyIfWarm: false } as const
 const ask = (tenant: string): Ask => ({ ...application, tenant })
+/** What `rotate` makes a tenant weigh at most. */
+const HEAVIEST = 3
 let clock: Disposable | undefined
 
 /** A world in which the tenants have one connection each, on lease, and no server has room for more. */
@@ -17,6 +19,20 @@ async function full(...tenants: string[]): Promise<ModelWorld> {
     await world.settle()
   }
   return world
+}
+
+/** Gives back, closes and opens whatever can be, until the tenant has its lease. @returns how many others got one. */
+async function grantsBefore(tenant: string, world: ModelWorld): Promise<number> {
+  const before = world.granted
+  for (let i = 0; i < 1_000 && !world.holds(tenant); i++) {
+    world.release(0)
+    await world.settle()
+    world.servers.finishClosing(0)
+    await world.settle(1)
+    world.servers.finishOpening(0)
+    await world.settle()
+  }
+  return world.granted - before - 1
 }
 
 describe('turns between tenants', () => {
@@ -64,6 +80,36 @@ describe('turns between tenants', () => {
     await world.settle(12)
     await passWith(2 * MAX_PASSES)
     expect(world.granted - before).toBe(MAX_PASSES)
+  })
+
+  it('pass nobody more often than stated, however many heavier ones wait as long', async () => {
+    const world = await full('globex', 'hooli', 'stark')
+    const heavy = Array.from({ length: 3 * MAX_PASSES }, (_, i) => `heavy-${i}`)
+    for (const tenant of heavy) for (let i = 1; i < HEAVIEST; i++) world.rotate(tenant, 'weight')
+    world.ask(ask('light'))
+    await world.settle(1)
+    for (const tenant of heavy) world.ask(ask(tenant))
+    await world.settle(100)
+    expect(await grantsBefore('light', world)).toBe(MAX_PASSES)
+  })
+
+  it('pass nobody unseen when the one before it leaves', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    world.ask(ask('pym'))
+    await world.settle(1)
+    world.ask(ask('wayne'))
+    await world.settle(1)
+    for (let i = 0; i < 2 * MAX_PASSES; i++) world.ask(ask('acme'))
+    world.abort(0)
+    await world.settle()
+    expect(world.isAsking('pym')).toBe(false)
+    let passes = 0
+    while (world.holds('acme')) {
+      world.releaseOf('acme')
+      await world.settle()
+      if (world.holds('acme')) passes++
+    }
+    expect(passes).toBe(MAX_PASSES)
   })
 
   it('go to who came first, of tenants without a connection', async () => {

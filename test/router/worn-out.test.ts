@@ -45,3 +45,23 @@ it('is never replaced while it is leased, however many statements it holds', asy
   using next = await world.lease('acme')
   expect(next.connection.preparedStatements).toBe(0)
 })
+
+it('is replaced though somebody always waits for it', async () => {
+  await using world = await startWorld(['acme'], {
+    maxConnections: 1,
+    maxConnectionLifetimeMs: 300,
+    maxStatementsPerConnection: 20,
+  })
+  const reasons = new Set<string>()
+  world.router.on('closed', ({ reason }) => reasons.add(reason))
+  const until = performance.now() + 5_000
+  let distinct = 0
+  const use = async () => {
+    while (reasons.size < 2 && performance.now() < until) {
+      using lease = await world.lease('acme')
+      await lease.run({ text: `select ${reasons.has('statements') ? 0 : distinct++} as n` })
+    }
+  }
+  await Promise.all([use(), use(), use()])
+  expect([...reasons].sort()).toEqual(['lifetime', 'statements'])
+})

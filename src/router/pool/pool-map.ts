@@ -47,7 +47,8 @@ export class PoolMap {
     const pool = new TenantPool(record, revision, server, scopes, memory)
     this.#all.add(pool)
     this.#current.set(record.id, pool)
-    this.#count(pool, 1)
+    pool.weigh(pool.weight)
+    this.#count(pool.scopes.server, 1)
     return pool
   }
 
@@ -60,7 +61,8 @@ export class PoolMap {
     if (pool.slots.size > 0 || pool.waiters.length > 0 || !this.#all.delete(pool)) return
     this.retire(pool)
     pool.scopes.server.idle.forget(pool)
-    this.#count(pool, -1)
+    pool.weigh(0)
+    this.#count(pool.scopes.server, -1)
     pool.memory.relent(performance.now())
     this.#memories.set(pool.id, pool.memory)
     if (this.#all.size === 0) this.#onLast()
@@ -72,10 +74,7 @@ export class PoolMap {
     return scope
   }
 
-  #count(pool: TenantPool, by: 1 | -1): void {
-    const { server, process } = pool.scopes
-    server.weight += by * pool.weight
-    process.weight += by * pool.weight
+  #count(server: ServerScope, by: 1 | -1): void {
     server.pools += by
     if (server.pools === 0) this.#servers.delete(server.id)
   }

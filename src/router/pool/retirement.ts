@@ -79,7 +79,7 @@ export class Retirement {
     slot.connection.close().catch((error: Error) => slot.connection.destroy(error))
   }
 
-  /** Closes what is idle and is to be replaced: it has lived its life, or holds too many statements. */
+  /** Closes what nobody uses and is to be replaced: it has lived its life, or holds too many statements. */
   closeIfWorn(slot: Slot, maxStatements: number): boolean {
     const reason = slot.wornOut(maxStatements)
     if (reason) this.close(slot, reason)
@@ -103,8 +103,7 @@ export class Retirement {
   /** To be called when a slot could not be opened: a state other than `opening` says what it left behind. */
   openFailed(slot: Slot): void {
     if (slot.state !== 'opening') return this.#quarantine(slot)
-    slot.pool.remove(slot)
-    slot.permit.release()
+    slot.letGo()
   }
 
   /** Ends the search for evidence and gives back every permit that waits for it: the process ends, and its counts. */

@@ -44,6 +44,13 @@ export class Slot {
     if (from !== state && this.pool.slots.has(this)) this.pool.moved(from, state)
   }
 
+  /** Where its permit goes back, and nowhere else. @returns false when it had gone already. */
+  letGo(): boolean {
+    if (!this.pool.remove(this)) return false
+    this.permit.release()
+    return true
+  }
+
   /** Whether it is neither on its way out nor gone from us. */
   get isLive(): boolean {
     return this.#state !== 'closing' && this.#state !== 'quarantined'
@@ -54,7 +61,7 @@ export class Slot {
     return this.#connection
   }
 
-  /** Why it is to be replaced once it is idle. */
+  /** Why it is to be replaced once nobody has it. */
   wornOut(maxStatements: number): 'lifetime' | 'statements' | undefined {
     if (performance.now() >= this.expiresAt) return 'lifetime'
     return this.connection.preparedStatements >= maxStatements ? 'statements' : undefined

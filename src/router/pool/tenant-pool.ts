@@ -10,6 +10,8 @@ import type { TenantMemory } from './tenant-memory.ts'
 
 /** Weight of the newest lease in the smoothed service time. */
 const SMOOTHING = 0.2
+/** A pool is hot for so long after somebody wanted it, batch leases not counted. */
+const HOT_MS = 10_000
 
 /** Where a pool is counted beside itself. */
 export interface PoolScopes {
@@ -46,13 +48,15 @@ export class TenantPool {
   cutBy: Error | undefined
   /** When a lease last began; at first, when the pool was made. */
   lastUsedAt = performance.now()
-  /** When an interactive lease last began. */
+  /** When an interactive lease last began or ended. */
   wantedAt = Number.NEGATIVE_INFINITY
   /** What its waiters waited while the event loop had nothing to do, since a connection was last idle. */
   waitedTogetherMs = 0
   /** How often somebody of one trust class, for whom it has no room, was passed by a younger one of the other. */
   passes = 0
   #serviceMs = 0
+  /** What its scopes count of its weight. */
+  #weighed = 0
 
   constructor(
     record: TenantRecord,
@@ -90,6 +94,11 @@ export class TenantPool {
     return this.memory.priority
   }
 
+  /** A batch lease, and a tenant that has a connection, never end such a pool. */
+  get isHot(): boolean {
+    return performance.now() - this.wantedAt < HOT_MS
+  }
+
   get weight(): number {
     return this.record.limits.weight
   }
@@ -112,13 +121,19 @@ export class TenantPool {
   /** Takes a newer record of the same route. @returns whether connections opened before have old settings. */
   update(record: TenantRecord, revision: number, server: ServerRecord): boolean {
     const isChanged = this.record.limits.statementTimeoutMs !== record.limits.statementTimeoutMs
-    const heavierBy = record.limits.weight - this.weight
     this.record = record
     this.revision = revision
     this.server = server
-    this.scopes.server.weight += heavierBy
-    this.scopes.process.weight += heavierBy
+    this.weigh(this.weight)
     return isChanged
+  }
+
+  /** Where the tenant's weight is counted in its scopes, and nowhere else; 0 takes it out. */
+  weigh(weight: number): void {
+    const { server, process } = this.scopes
+    server.weight += weight - this.#weighed
+    process.weight += weight - this.#weighed
+    this.#weighed = weight
   }
 
   isOfEpoch({ generation, epoch }: TenantRecord): boolean {

@@ -26,7 +26,7 @@ interface Parts {
 /**
  * How connections go round: opened, lent, given back, closed, gone.
  * Invariants: a leased slot leaves its lease only by `giveBack`, `expire` or its socket's end; every opened slot
- * gives its permit back in `gone`, and nowhere else.
+ * is let go in `gone`, and nowhere else; a worn-out one is handed to nobody, however many wait.
  */
 export class Circulation {
   readonly #options: ResolvedRouterOptions
@@ -98,9 +98,8 @@ export class Circulation {
   /** The server has let go of the backend. */
   gone(slot: Slot): void {
     const { pool } = slot
-    if (!pool.remove(slot)) return
+    if (!slot.letGo()) return
     pool.removeIdle(slot)
-    slot.permit.release()
     if (pool.slots.size === 0) {
       const reason = slot.closeReason ?? 'lost'
       this.#events.emit('evicted', { tenant: pool.id, server: pool.server.id, reason })
@@ -117,10 +116,12 @@ export class Circulation {
     if (!slot.connection.isOpen) return
     if (this.#writeRefusals.isRecyclingDue(pool.id, slot.connection)) this.evict(pool, 'read_only')
     if (slot.closeReason || pool.isDraining) return this.close(slot, slot.closeReason ?? 'rotated')
+    if (retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)) return dispatcher.pump()
+    if (turns.isOutdated(pool)) dispatcher.pump()
     const waiter = pool.waiters.length > 0 ? lending.firstServable(pool, slot.trust) : undefined
     if (!waiter) {
       pool.putIdle(slot)
-      if (!retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)) dispatcher.noteIdle(pool)
+      dispatcher.noteIdle(pool)
     } else if (mayYield && turns.mustYield(pool, waiter)) {
       this.close(slot, 'fairness')
       dispatcher.pump()

@@ -18,17 +18,24 @@ export class Lending {
     return request.class === 'interactive' || this.#batch.hasRoom(pool)
   }
 
+  /** Who is next, of those whose class has room: a batch lease must not keep interactive ones behind it waiting. */
+  firstServable(pool: TenantPool, trust: Trust): Waiter | undefined {
+    return pool.waiters.find(({ request }) => request.trust === trust && this.mayServe(pool, request))
+  }
+
   /**
-   * Who is next, of those whose class has room: a batch lease must not keep interactive ones behind it waiting.
-   * @param isForOpening leaves out those for whom nothing is opened.
+   * For whom a connection is to be opened: interactive leases come before batch ones, for whom less is done.
+   * Whoever is first in the queue gets it.
    */
-  firstServable(pool: TenantPool, trust: Trust, isForOpening = false): Waiter | undefined {
+  firstForOpening(pool: TenantPool, trust: Trust): Waiter | undefined {
+    let batch: Waiter | undefined
     for (const waiter of pool.waiters) {
-      const { request } = waiter
-      if (request.trust !== trust || (isForOpening && request.onlyIfWarm)) continue
-      if (this.mayServe(pool, request)) return waiter
+      const { request, isNested } = waiter
+      if (request.trust !== trust || request.onlyIfWarm || !this.mayServe(pool, request)) continue
+      if (isNested || request.class === 'interactive') return waiter
+      batch ??= waiter
     }
-    return undefined
+    return batch
   }
 
   /** The connection used last that fits the request. It is leased from here. */
@@ -54,6 +61,7 @@ export class Lending {
     slot.revoke = undefined
     slot.lost = undefined
     request?.context?.leaseEnded()
+    if (request?.class === 'interactive') slot.pool.wantedAt = performance.now()
     if (request?.class !== 'batch') return false
     this.#batch.giveBack(slot.pool)
     return true

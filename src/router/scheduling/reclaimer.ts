@@ -5,9 +5,7 @@ import type { ServerScope } from '../pool/shared-scope.ts'
 import type { Slot } from '../pool/slot.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
 
-/** A batch lease, and a tenant that has a connection, never end a pool that was wanted within this. */
-const HOT_MS = 10_000
-/** Nor the surplus of one that used it within this. */
+/** A batch lease, and a tenant that has a connection, end no hot pool, nor the surplus of one that used it within this. */
 export const SURPLUS_SPARED_MS = 1_000
 
 /** Every connection of the pool is idle, and nobody waits for another. */
@@ -93,7 +91,7 @@ export class Reclaimer {
       servers.map(({ idle }) => idle.unwanted()),
       (pool) => pool.wantedAt,
     )
-    return unwanted && isHot(unwanted) ? undefined : unwanted?.coldest
+    return unwanted?.isHot ? undefined : unwanted?.coldest
   }
 
   #endPool(isSparing: boolean): boolean {
@@ -107,14 +105,10 @@ export class Reclaimer {
           servers.map(({ idle }) => idle.least(isUnused)),
           (pool) => pool.priority,
         )
-    if (!victim || (isSparing && isHot(victim))) return false
+    if (!victim || (isSparing && victim.isHot)) return false
     for (const slot of victim.idleSlots.slice()) this.#close(slot, 'pool_limit')
     return true
   }
-}
-
-function isHot(pool: TenantPool): boolean {
-  return performance.now() - pool.wantedAt < HOT_MS
 }
 
 function isColdFor(slot: Slot, ms: number): boolean {

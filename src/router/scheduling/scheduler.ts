@@ -32,9 +32,10 @@ const SURPLUS_IDLE_MS = 30_000
  * decision, so no state is seen half changed.
  * Invariants: permits out = slots of all pools, in every scope, at every instant; a leased connection is closed
  * only by its end, its deadline or a cut; those of a tenant's waiters that ask for the same (trust, class) are
- * served in order of arrival; nobody waits while an idle connection fits; nobody is passed by younger waiters of
- * other tenants more than `MAX_PASSES` times while it waits for room; while nobody waits, `acquire` and
- * `giveBack` look at one pool and no other.
+ * served in order of arrival; nobody waits while an idle connection fits; nobody whose tenant has no connection
+ * is passed by younger waiters of other tenants more than `MAX_PASSES` times while it waits for room and none is on
+ * its way, leases inside leases not counted, nor what hot pools keep from a batch lease; while nobody waits,
+ * `acquire` and `giveBack` look at one pool and no other.
  */
 export class Scheduler {
   readonly #options: ResolvedRouterOptions
@@ -170,12 +171,11 @@ export class Scheduler {
     this.#pools.forgetIfEmpty(pool)
   }
 
-  /** Ends the pool at once, with its leases and those who wait. */
-  cut(pool: TenantPool, reason: CloseReason, error: Error): void {
-    pool.cutBy = error
-    this.#line.refuse(pool, error)
-    this.drain(pool, reason)
-    for (const slot of pool.slots) slot.revoke?.(reason, error)
+  /** Ends the tenant's pools at once, also those of older epochs, with their leases and those who wait. */
+  cut(tenant: TenantId, reason: CloseReason, error: Error): void {
+    // Asked for each request of a tenant that is not served: where it has nothing, no pool is looked at.
+    if (!this.#pools.current(tenant) && this.budget.out('tenant', tenant) === 0) return
+    for (const pool of this.#pools.all) if (pool.id === tenant) this.#cut(pool, reason, error)
   }
 
   /** Closes what is idle for too long, or has lived its life. */
@@ -207,10 +207,17 @@ export class Scheduler {
     this.#opener.close()
     if (this.#pools.all.size === 0) return
     const timer = setTimeout(() => {
-      for (const pool of this.#pools.all) this.cut(pool, 'shutdown', error)
+      for (const pool of this.#pools.all) this.#cut(pool, 'shutdown', error)
     }, cutAfterMs)
     await quiet
     clearTimeout(timer)
+  }
+
+  #cut(pool: TenantPool, reason: CloseReason, error: Error): void {
+    pool.cutBy = error
+    this.#line.refuse(pool, error)
+    this.drain(pool, reason)
+    for (const slot of pool.slots) slot.revoke?.(reason, error)
   }
 
   #wait(pool: TenantPool, request: AcquireRequest): Promise<Slot> {

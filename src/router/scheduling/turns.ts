@@ -3,14 +3,14 @@ import type { Bound, Room } from '../pool/room.ts'
 import type { SharedScope } from '../pool/shared-scope.ts'
 import type { TenantPool } from '../pool/tenant-pool.ts'
 import type { Lending } from './lending.ts'
-import type { Waiter } from './waiter.ts'
+import type { AcquireRequest, Waiter } from './waiter.ts'
 
 /** A connection stays with its tenant and trust class where the next waiter there came so much later at most. */
 const PATIENCE_MS = 25
 /**
  * Connections and openings that go to younger waiters of other tenants, or of the same tenant's other trust class,
- * while an older one waits for room in the same scope, at most: from then on it comes first, whatever shares and
- * weights say.
+ * while one whose tenant has no connection of its class waits for room in the same scope and none is on its way,
+ * at most: from then on it comes first, whatever shares and weights say.
  */
 export const MAX_PASSES = 32
 const CLASSES: readonly Trust[] = ['application', 'foreign']
@@ -28,7 +28,10 @@ interface Blocked {
   readonly bound: Bound
 }
 
-/** Of those that found no room in a scope: who comes first, and who came first, tenants without a connection before all others. */
+/**
+ * Of those of one class of lease that found no room in a scope: who comes first, and who came first, tenants
+ * without a connection before all others.
+ */
 interface BlockedIn {
   readonly first: Blocked
   readonly oldest: Blocked
@@ -36,20 +39,24 @@ interface BlockedIn {
 
 /** What many wait for room in: a server, the process, or one tenant with its two trust classes. */
 type WaitedFor = SharedScope | TenantPool
+type ByClass<T> = Partial<Record<AcquireRequest['class'], T>>
 
 /**
- * Whose turn it is between tenants, and between the trust classes of one. Those who hold leases already come first, then who was passed often enough,
- * then tenants without a connection, then the longest wait, counted by the tenant's weight: waits grow, so
- * everyone's turn comes.
- * Invariants: `#blocked` holds those that found no room at the last look, unless they were served or have left
- * since; nobody of them is passed more than `MAX_PASSES` times.
+ * Whose turn it is between tenants, and between the trust classes of one. Those who hold leases already come first,
+ * then who was passed often enough, by arrival, then tenants without a connection, interactive leases before batch
+ * ones, then the longest wait, counted by the tenant's weight: waits grow, so everyone's turn comes.
+ * Invariants: `#blocked` holds those that found no room at the last look, until one of them leaves: then it is
+ * outdated, and to be made anew before it is asked. Nobody of them whose tenant has no connection of its class is
+ * passed more than `MAX_PASSES` times, with three exceptions. Those who hold leases already pass without bound: they
+ * would keep others waiting. Who waits for a further connection is passed without bound by tenants other than its
+ * own: it is served by what its tenant has. A batch lease is passed without bound by hot pools.
  */
 export class Turns {
   readonly #room: Room
   readonly #lending: Lending
-  readonly #blocked = new Map<WaitedFor, BlockedIn>()
+  readonly #blocked = new Map<WaitedFor, ByClass<BlockedIn>>()
   /** Who comes first of those that found no place among the pools at the last look. */
-  #withoutPlace: Turn | undefined
+  #withoutPlace: ByClass<Turn> = {}
 
   constructor(room: Room, lending: Lending) {
     this.#room = room
@@ -63,46 +70,59 @@ export class Turns {
     return this.#blocked.has(server) || this.#blocked.has(process) || this.#blocked.has(pool)
   }
 
+  /** Whether one of those that found no room in a scope of the pool has left since: who is next is not known. */
+  isOutdated(pool: TenantPool): boolean {
+    if (this.#blocked.size === 0) return false
+    const { server, process } = pool.scopes
+    return [server, process, pool].some((scope) =>
+      this.#blockedIn(scope).some(({ turn }) => turn.waiter.isSettled),
+    )
+  }
+
   /** A new look at all who wait begins. */
   begin(): void {
     this.#blocked.clear()
-    this.#withoutPlace = undefined
+    this.#withoutPlace = {}
   }
 
   inOrder(pools: Iterable<TenantPool>): Turn[] {
     const turns: Turn[] = []
     for (const pool of pools) {
       for (const trust of CLASSES) {
-        const waiter = this.#lending.firstServable(pool, trust, true)
+        const waiter = this.#lending.firstForOpening(pool, trust)
         if (waiter) turns.push({ pool, waiter, isCold: !pool.hasOpen(trust) })
       }
     }
     if (turns.length < 2) return turns
     const now = performance.now()
-    const age = ({ waiter, pool }: Turn) => (now - waiter.arrivedAt) * pool.weight
+    const overdue = new Set(turns.filter(isOverdue))
+    // Weights count no more for who is overdue, or heavier ones that are too would go on passing it.
+    const age = (turn: Turn) => (now - turn.waiter.arrivedAt) * (overdue.has(turn) ? 1 : turn.pool.weight)
     return turns.sort(
       (a, b) =>
         Number(b.waiter.isNested) - Number(a.waiter.isNested) ||
-        Number(isOverdue(b)) - Number(isOverdue(a)) ||
+        Number(overdue.has(b)) - Number(overdue.has(a)) ||
         Number(b.isCold) - Number(a.isCold) ||
+        // What a hot pool gave up for an interactive lease is not for a batch lease.
+        Number(!overdue.has(a) && isBatch(a)) - Number(!overdue.has(b) && isBatch(b)) ||
         age(b) - age(a),
     )
   }
 
   /** It found no place among the pools. */
   noteWithoutPlace(turn: Turn): void {
-    this.#withoutPlace ??= turn
+    this.#withoutPlace[turn.waiter.request.class] ??= turn
   }
 
   /** It found no room, and none is on its way. */
   noteBlocked(turn: Turn, bound: Bound): void {
     const scope = bound === 'tenant' ? turn.pool : this.#room.scope(bound, turn.pool)
-    const present = this.#blocked.get(scope)
+    const present = this.#blocked.get(scope) ?? {}
     const blocked = { turn, bound }
-    if (!present) this.#blocked.set(scope, { first: blocked, oldest: blocked })
-    else if (isOlder(turn, present.oldest.turn)) {
-      this.#blocked.set(scope, { first: present.first, oldest: blocked })
-    }
+    const { class: leaseClass } = turn.waiter.request
+    const { first, oldest } = present[leaseClass] ?? { first: blocked, oldest: blocked }
+    present[leaseClass] = { first, oldest: isOlder(turn, oldest.turn) ? blocked : oldest }
+    this.#blocked.set(scope, present)
   }
 
   /** An opening goes to one of them, before those behind it. */
@@ -110,7 +130,8 @@ export class Turns {
     const { server, process } = turn.pool.scopes
     const passed = behind.filter(({ isCold, waiter }) => isCold && waiter.arrivedAt < turn.waiter.arrivedAt)
     if (passed.some(({ pool }) => pool.scopes.server === server)) server.passes++
-    if (passed.length > 0) process.passes++
+    // Those of its own server have seen it there.
+    if (passed.some(({ pool }) => pool.scopes.server !== server)) process.passes++
   }
 
   /**
@@ -118,11 +139,11 @@ export class Turns {
    * its own, rather than serve the next of its class. Counts the pass where it need not.
    */
   mustYield(pool: TenantPool, own: Waiter): boolean {
-    if (own.isNested || this.#blocked.size === 0) return false
+    if (this.#blocked.size === 0) return false
     const { server, process } = pool.scopes
     const scopes = [server, process, pool]
     const rivals = scopes.map((scope) => this.#rivals(scope, pool, own))
-    if (rivals.flat().some((rival) => this.#comesFirst(rival, pool, own))) return true
+    if (!own.isNested && rivals.flat().some((rival) => this.#comesFirst(rival, pool, own))) return true
     scopes.forEach((scope, at) => {
       if (rivals[at]?.length) scope.passes++
     })
@@ -131,20 +152,21 @@ export class Turns {
 
   /** Whether the pool gives its place to a tenant that waits for one: it opens nothing more. */
   mustEnd(pool: TenantPool, own: Waiter): boolean {
-    const turn = this.#withoutPlace
-    if (!turn || own.isNested || pool.census.live === 0 || turn.waiter.arrivedAt >= own.arrivedAt)
-      return false
-    return this.#comesFirst({ turn, bound: 'pools' }, pool, own)
+    if (own.isNested || pool.census.live === 0) return false
+    const { interactive, batch } = this.#withoutPlace
+    return [interactive, batch].some(
+      (turn) => turn && isRival(turn, pool, own) && this.#comesFirst({ turn, bound: 'pools' }, pool, own),
+    )
   }
 
   /** Those blocked in the scope that came before, of another tenant or of the other trust class. */
   #rivals(scope: WaitedFor, pool: TenantPool, own: Waiter): Blocked[] {
-    const blocked = this.#blocked.get(scope)
-    if (!blocked) return []
-    const isOwn = ({ turn }: Blocked) => turn.pool === pool && turn.waiter.request.trust === own.request.trust
-    return [blocked.first, blocked.oldest].filter(
-      (rival) => !isOwn(rival) && !rival.turn.waiter.isSettled && rival.turn.waiter.arrivedAt < own.arrivedAt,
-    )
+    return this.#blockedIn(scope).filter(({ turn }) => isRival(turn, pool, own))
+  }
+
+  #blockedIn(scope: WaitedFor): Blocked[] {
+    const { interactive, batch } = this.#blocked.get(scope) ?? {}
+    return [interactive, batch].flatMap((blocked) => (blocked ? [blocked.first, blocked.oldest] : []))
   }
 
   #comesFirst({ turn, bound }: Blocked, pool: TenantPool, own: Waiter): boolean {
@@ -158,6 +180,17 @@ export class Turns {
   }
 }
 
+function isBatch({ waiter }: Pick<Turn, 'waiter'>): boolean {
+  return waiter.request.class === 'batch'
+}
+
+/** Whether it may come before the pool's own waiter: a batch lease takes nothing from who is wanted. */
+function isRival({ pool, waiter }: Turn, of: TenantPool, own: Waiter): boolean {
+  if (pool === of && waiter.request.trust === own.request.trust) return false
+  if (waiter.isSettled || waiter.arrivedAt >= own.arrivedAt) return false
+  return !isBatch({ waiter }) || (own.request.class === 'batch' && !of.isHot)
+}
+
 /** Of those that passes count for, before all others. */
 function isOlder(a: Turn, b: Turn): boolean {
   return a.isCold === b.isCold ? a.waiter.arrivedAt < b.waiter.arrivedAt : a.isCold
@@ -167,6 +200,7 @@ function isOverdue({ waiter, pool, isCold }: Turn): boolean {
   if (!isCold) return false
   const { server, process } = pool.scopes
   const before = waiter.passesBefore
-  const inShared = Math.max(server.passes - before.server, process.passes - before.process)
-  return Math.max(inShared, pool.passes - before.tenant) >= MAX_PASSES
+  // It may have waited for room in one of them after the other.
+  const passes = server.passes - before.server + process.passes - before.process + pool.passes - before.tenant
+  return passes >= MAX_PASSES
 }

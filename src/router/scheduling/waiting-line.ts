@@ -42,17 +42,14 @@ export class WaitingLine {
     const { server, process } = pool.scopes
     waiter.passesBefore = { server: server.passes, process: process.passes, tenant: pool.passes }
     pool.enqueue(waiter)
-    this.#pools.add(pool)
-    this.#size++
+    this.#count(pool, 1)
   }
 
   /** Does nothing for one who has left already. */
   leave(pool: TenantPool, waiter: Waiter): void {
     if (!pool.dequeue(waiter)) return
-    this.#size--
-    if (pool.waiters.length > 0) return
-    this.#pools.delete(pool)
-    this.#onEmpty(pool)
+    this.#count(pool, -1)
+    if (pool.waiters.length === 0) this.#onEmpty(pool)
   }
 
   /** Moves all waiters of one pool to another, in their order. */
@@ -79,6 +76,12 @@ export class WaitingLine {
       this.leave(pool, waiter)
       waiter.reject(error)
     }
+  }
+
+  #count(pool: TenantPool, by: 1 | -1): void {
+    this.#size += by
+    if (pool.waiters.length > 0) this.#pools.add(pool)
+    else this.#pools.delete(pool)
   }
 
   #longest(): TenantPool | undefined {

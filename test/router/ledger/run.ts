@@ -1,26 +1,37 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { heapUsed } from '../../support/heap.ts'
 import { startPostgres } from '../../support/postgres.ts'
+import { type Resources, resourcesOfAWorld, resourcesSettledTo } from '../../support/resources.ts'
 import { unhandledIn } from '../../support/unhandled.ts'
 import { startWorld, type World } from '../../support/world.ts'
-import { FAULTS, type Fault, type Ground } from './faults.ts'
-import { Journal } from './journal.ts'
+import { settle } from '../settle.ts'
+import { FAULTS, type Ground } from './faults.ts'
+import { type Account, Journal } from './journal.ts'
 
 const TENANTS = ['acme', 'globex', 'initech', 'umbrella', 'hooli', 'stark']
 const WRITERS = 12
 const ACQUIRE_MS = 1_500
 const LEASE_MS = 2_000
+const NEVER_MS = 60_000
 /** What a write may take at most, by its two deadlines. */
 export const DEADLINE_MS = ACQUIRE_MS + LEASE_MS
 
+/** Milliseconds after a fault had healed until one tenant was served. */
+export interface Healing {
+  readonly fault: string
+  readonly ms: number
+}
+
 export interface LedgerRun {
-  readonly journal: Journal
-  /** Where the tables do not hold what the journal says. */
-  readonly faults: readonly string[]
-  /** Milliseconds after a fault had healed until every tenant was served; by fault, the longest. */
-  readonly healedMs: ReadonlyMap<string, number>
-  readonly faultsMade: number
+  readonly account: Account
+  /** One for each fault and tenant. */
+  readonly healings: readonly Healing[]
   readonly unhandled: readonly unknown[]
+  /** What keeps the process alive, before and after. */
+  readonly resources: { readonly before: Resources; readonly after: Resources }
+  /** Bytes of heap from after the warm-up to the end. */
+  readonly grownBytes: number
 }
 
 type Write = (world: World, tenant: string, id: string) => Promise<unknown>
@@ -42,8 +53,11 @@ const WRITES: readonly Write[] = [
   },
 ]
 
-/** Clients write and keep what they are told, while one fault after the other comes and heals. */
-export async function runLedger(faults: readonly string[]): Promise<LedgerRun> {
+/**
+ * Clients write and keep what they are told, while one fault after the other comes and heals.
+ * @param warmUp come before, in the same way; what is loaded and cached once is then no growth.
+ */
+export async function runLedger(faults: readonly string[], warmUp: readonly string[]): Promise<LedgerRun> {
   await using server = await startPostgres({ settings: { restart_after_crash: 'on' } })
   await using proxy = await startFaultProxy(server)
   await using world = await startWorld(TENANTS, {
@@ -55,26 +69,43 @@ export async function runLedger(faults: readonly string[]): Promise<LedgerRun> {
     statementTimeoutMs: LEASE_MS,
     connectTimeoutMs: 1_000,
   })
+  const ground = { world, server, proxy }
+  const healings: Healing[] = []
+  let account: Account | undefined
+  const before = await resourcesOfAWorld()
+  let heap = 0
+  const unhandled = await unhandledIn(async () => {
+    await keepAccount(ground, warmUp, [])
+    await settle(world)
+    heap = heapUsed()
+    account = await keepAccount(ground, faults, healings)
+    await settle(world)
+  })
+  // Its own sockets would count.
+  await proxy.close()
+  const after = await resourcesSettledTo(before)
+  const grownBytes = heapUsed() - heap
+  if (!account) throw new Error('there is no account', { cause: unhandled })
+  return { account, healings, unhandled, resources: { before, after }, grownBytes }
+}
+
+async function keepAccount(ground: Ground, faults: readonly string[], healings: Healing[]): Promise<Account> {
+  const { world } = ground
   for (const tenant of TENANTS) {
     // Without a key: what is applied twice is there twice.
-    await world.execute(tenant, 'create table ledger (id text not null); grant all on ledger to public')
+    await world.execute(
+      tenant,
+      'drop table if exists ledger; create table ledger (id text not null); grant all on ledger to public',
+    )
   }
   const journal = new Journal()
-  const healedMs = new Map<string, number>()
-  const unhandled = await unhandledIn(async () => {
-    const stop = new AbortController()
-    const writing = Array.from({ length: WRITERS }, () => writeUntil(stop.signal, world, journal))
-    for (const name of faults) {
-      const ms = await comeAndHeal({ world, server, proxy }, FAULTS.get(name))
-      healedMs.set(name, Math.max(ms, healedMs.get(name) ?? 0))
-    }
-    stop.abort()
-    await Promise.all(writing)
-  })
-  const found = await Promise.all(
-    TENANTS.map(async (tenant) => journal.faults(tenant, await tableOf(world, tenant))),
-  )
-  return { journal, faults: found.flat(), healedMs, faultsMade: faults.length, unhandled }
+  const stop = new AbortController()
+  const writing = Array.from({ length: WRITERS }, () => writeUntil(stop.signal, world, journal))
+  for (const fault of faults) healings.push(...(await comeAndHeal(ground, fault)))
+  stop.abort()
+  await Promise.all(writing)
+  const tables = TENANTS.map(async (tenant) => [tenant, await tableOf(world, tenant)] as const)
+  return journal.compare(new Map(await Promise.all(tables)))
 }
 
 async function writeUntil(signal: AbortSignal, world: World, journal: Journal): Promise<void> {
@@ -87,23 +118,30 @@ async function writeUntil(signal: AbortSignal, world: World, journal: Journal): 
   }
 }
 
-/** @returns milliseconds until every tenant was served again. */
-async function comeAndHeal(ground: Ground, fault: Fault | undefined): Promise<number> {
-  if (!fault) throw new Error('there is no such fault')
+async function comeAndHeal(ground: Ground, name: string): Promise<Healing[]> {
+  const fault = FAULTS.get(name)
+  if (!fault) throw new Error(`there is no fault ${name}`)
   await delay(100)
   await fault(ground)
   const healedAt = performance.now()
-  await Promise.all(TENANTS.map((tenant) => untilServed(ground.world, tenant)))
-  return Math.round(performance.now() - healedAt)
+  return Promise.all(
+    TENANTS.map(async (tenant) => {
+      await untilServed(ground.world, tenant)
+      return { fault: name, ms: performance.now() - healedAt }
+    }),
+  )
 }
 
+/** @throws what it was told last, where it is never served. */
 async function untilServed(world: World, tenant: string): Promise<void> {
+  const until = performance.now() + NEVER_MS
   for (;;) {
     try {
       using lease = await world.lease(tenant)
       await lease.run({ text: 'select 1' })
       return
-    } catch {
+    } catch (error) {
+      if (performance.now() > until) throw error
       await delay(20)
     }
   }

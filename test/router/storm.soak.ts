@@ -1,0 +1,3 @@
+import { describeStorm } from './storm/storm.ts'
+
+describeStorm(50)

@@ -1,0 +1,3 @@
+import { describeFastRestart } from './restart/fast-restart.ts'
+
+describeFastRestart(20)

@@ -82,10 +82,9 @@ export class RecordFollower {
     return { record: now.record, revision: now.revision, server: now.server }
   }
 
-  /** Ends the pool with its leases: the tenant is not served any more. */
+  /** Ends the tenant's pools with their leases: it is not served any more. */
   cut(tenant: TenantId, error: Error): void {
-    const pool = this.#scheduler.current(tenant)
-    if (pool) this.#scheduler.cut(pool, 'suspended', error)
+    this.#scheduler.cut(tenant, 'suspended', error)
   }
 
   close(): void {

@@ -256,7 +256,7 @@ export class TenantRouter implements AsyncDisposable {
       // What an older record led to says nothing of where the tenant is now.
       if (pool?.isOfEpoch(record)) {
         this.#fences.put(record, error)
-        this.#scheduler.cut(pool, 'fenced', error)
+        this.#scheduler.cut(record.id, 'fenced', error)
       }
     }
     throw error

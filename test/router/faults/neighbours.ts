@@ -17,6 +17,7 @@ export function describeNeighbours({ ms }: { ms: number }): void {
     // Side by side: most of their time is waiting.
     it.concurrent.for(MODES)(
       `see no error while it fails by %s for ${ms} ms, with a connection or without`,
+      { timeout: ms + 60_000 },
       async (mode, { expect }) => {
         await using proxy = await startFaultProxy(sharedPostgres())
         const options = { address: proxy, lodgers: [...BROKEN, 'cold'], ...DEADLINES }
@@ -48,7 +49,6 @@ export function describeNeighbours({ ms }: { ms: number }): void {
         for (const tenant of BROKEN)
           await vi.waitFor(() => touch(world, tenant), { timeout: 5_000, interval: 20 })
       },
-      ms + 60_000,
     )
   })
 }

@@ -58,6 +58,7 @@ export function describeSlowServer({ ms }: { ms: number }): void {
     // Side by side: most of their time is waiting.
     it.concurrent.for(SLOWNESS)(
       `by $how, for ${ms} ms fills the line of its own tenant, whose last are shed; tenants elsewhere are served as ever`,
+      { timeout: ms + 60_000 },
       async ({ latencyMs, bytesPerSecond, acquireTimeoutMs, late }, { expect }) => {
         await using proxy = await startFaultProxy(sharedPostgres())
         const terms = { maxWaiters: MAX_WAITERS, maxConnectionsPerTenant: 2, acquireTimeoutMs }
@@ -73,7 +74,6 @@ export function describeSlowServer({ ms }: { ms: number }): void {
         expect(codesOf(others)).toEqual(['ok'])
         expect(world.router.stats().servers.map(({ breaker }) => breaker)).toEqual(['closed', 'closed'])
       },
-      ms + 60_000,
     )
   })
 }

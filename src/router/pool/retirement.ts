@@ -26,18 +26,18 @@ const EVIDENCE_FIRST_MS = 100
 const EVIDENCE_MAX_MS = 1_000
 /**
  * Where nobody is let in to look (suspended, deleted, another password), no evidence ever comes, and a permit
- * kept for ever would be lost to every other tenant. Postgres itself ends a backend whose client has gone within
- * `client_connection_check_interval`, 500 ms (startup-settings.ts), unless its session has switched that off;
- * then, in this one case, the server may have one connection more than the budget says.
+ * kept for ever would be lost to every other tenant. Postgres itself ends a statement whose client has gone within
+ * `client_connection_check_interval`, 500 ms (startup-settings.ts), unless its session has switched that off, and an
+ * idle backend when it is told; only where neither happens has the server more connections than the budget says.
  */
 const REFUSED_MAX_MS = 60_000
 /** Of errors that say: this login leads nowhere, however often it is tried. */
 const REFUSALS: ReadonlySet<string> = new Set(['login_failed', 'sealing_failed', 'unsupported'])
 
 /**
- * How connections leave: cleaned for the next user, closed, or destroyed. A connection destroyed under a
- * statement keeps its permit, as `quarantined`, until its server is seen to have let go of the backend, or
- * for a time where nobody is let in to see it.
+ * How connections leave: cleaned for the next user, closed, or destroyed. One that ended and whose server did not
+ * show that it let go keeps its permit, in every scope, as `quarantined`, until the server is seen to have done so,
+ * or for a time where nobody is let in to see it.
  */
 export class Retirement {
   readonly #confirmGone: ConfirmGone

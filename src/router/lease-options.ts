@@ -5,11 +5,14 @@ import type { ResolvedRouterOptions } from './options.ts'
 export interface LeaseOptions {
   /** Whose SQL will run. Default: the team's own. */
   readonly trust?: Trust
-  /** `batch` is for sweeps and jobs over many tenants: a share of its own, and no hot pool ends for it. */
+  /**
+   * `batch` is for sweeps and jobs over many tenants: a share of its own, and no hot pool ends for it. Where all
+   * that a budget allows is in use by hot pools, it waits for as long as that lasts, up to its deadline.
+   */
   readonly class?: 'interactive' | 'batch'
   /** Ends the wait for a connection. It does not end a lease that was given. */
   readonly signal?: AbortSignal
-  /** Milliseconds; default: the router's. */
+  /** Milliseconds; default: the router's, and for `batch` 30 s where that is longer. */
   readonly acquireTimeoutMs?: number
   /** Milliseconds, at most the router's, which is the default. */
   readonly leaseTimeoutMs?: number
@@ -33,6 +36,8 @@ export interface LeaseTerms {
   readonly keepsSession: boolean
 }
 
+/** A pool is hot for 10 s: whoever gave up before then would never outlast one. */
+const BATCH_ACQUIRE_MS = 30_000
 /** Node fires a longer timer at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
@@ -44,7 +49,9 @@ export function leaseTerms(options: LeaseOptions, router: ResolvedRouterOptions)
   const {
     trust = 'application',
     class: leaseClass = 'interactive',
-    acquireTimeoutMs = router.acquireTimeoutMs,
+    acquireTimeoutMs = leaseClass === 'batch'
+      ? Math.max(router.acquireTimeoutMs, BATCH_ACQUIRE_MS)
+      : router.acquireTimeoutMs,
     leaseTimeoutMs = router.leaseTimeoutMs,
   } = options
   if (trust !== 'application' && trust !== 'foreign') refuse('trust', 'application or foreign')

@@ -16,9 +16,9 @@ export const RouterOptions = z
     poolIdleTimeoutMs: milliseconds.default(300_000),
     /** Milliseconds the oldest waiter of a tenant waits at least before a further connection is opened for it. */
     growAfterMs: z.int().min(0).max(60_000).default(2),
-    /** Milliseconds after which a connection is replaced while idle; each gets ± 10 % of its own. */
+    /** Milliseconds after which a connection is replaced between leases; each gets ± 10 % of its own. */
     maxConnectionLifetimeMs: milliseconds.default(1_800_000),
-    /** Distinct prepared statements after which a connection is replaced while idle. */
+    /** Distinct prepared statements after which a connection is replaced between leases. */
     maxStatementsPerConnection: z.int().min(1).max(100_000).default(500),
     /** Milliseconds a caller waits for a connection before `AcquireTimeoutError`. */
     acquireTimeoutMs: milliseconds.default(5_000),

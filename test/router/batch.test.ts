@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { RouterOptions } from '../../src/router/options.ts'
+import { leaseTerms } from '../../src/router/lease-options.ts'
+import { RouterOptions } from '../../src/router/options.ts'
 import { MAX_PASSES } from '../../src/router/scheduling/turns.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { loopIdle } from './model-clock.ts'
@@ -95,6 +96,15 @@ describe('a batch lease beside a tenant that is used without a pause', () => {
       expect(world.servers.openings.map(({ tenant: of }) => of)).toEqual([tenant])
     })
   })
+})
+
+it('a batch lease waits by default for longer than a pool stays hot, and than an interactive one', () => {
+  const router = RouterOptions.parse({})
+  expect(leaseTerms({}, router).acquireTimeoutMs).toBe(5_000)
+  expect(leaseTerms({ class: 'batch' }, router).acquireTimeoutMs).toBe(30_000)
+  expect(leaseTerms({ class: 'batch', acquireTimeoutMs: 40 }, router).acquireTimeoutMs).toBe(40)
+  const patient = RouterOptions.parse({ acquireTimeoutMs: 60_000 })
+  expect(leaseTerms({ class: 'batch' }, patient).acquireTimeoutMs).toBe(60_000)
 })
 
 describe('a batch lease that waits for its share', () => {

@@ -8,6 +8,8 @@ import { codeOf } from './crossing/tally.ts'
 
 const ROUNDS = 50
 const WORKERS = 16
+const DRAIN_MS = 60
+const GRACE_MS = 1_000
 const TENANTS = ['acme', 'globex', 'initech', 'umbrella', 'hooli', 'stark']
 
 const EXPECTED: ReadonlySet<string> = new Set([
@@ -64,7 +66,7 @@ async function workUntilClosed(router: TenantRouter, codes: Map<string, number>)
 it('close() ends everything in the middle of everything, fifty times', async () => {
   await using world = await startWorld(TENANTS, {
     maxConnections: 8,
-    drainTimeoutMs: 60,
+    drainTimeoutMs: DRAIN_MS,
     acquireTimeoutMs: 3_000,
   })
   const before = await resourcesOfAWorld()
@@ -77,8 +79,9 @@ it('close() ends everything in the middle of everything, fifty times', async () 
       await delay(Math.random() * 120)
       const began = performance.now()
       await Promise.all([router.close(), router.close()])
-      slowestMs = Math.max(slowestMs, performance.now() - began)
       await working
+      // Of the close and of everybody whom it was to end.
+      slowestMs = Math.max(slowestMs, performance.now() - began)
       const { connections, waiters, pools } = router.stats()
       expect({ out: connections.out, waiters, pools }).toEqual({ out: 0, waiters: 0, pools: [] })
       await vi.waitFor(async () => expect(await world.sessions()).toBe(0), { timeout: 10_000, interval: 20 })
@@ -89,5 +92,5 @@ it('close() ends everything in the middle of everything, fifty times', async () 
   // Each has worked until it was told so.
   expect(codes.get('router_closed')).toBe(ROUNDS * WORKERS)
   expect(await resourcesSettledTo(before)).toEqual(before)
-  expect(slowestMs).toBeLessThan(10_000)
+  expect(slowestMs).toBeLessThan(DRAIN_MS + GRACE_MS)
 }, 120_000)

@@ -303,7 +303,7 @@ export class LeaseExpiredError extends TenantryError {
   readonly publicDetail = 'The request took longer than it may.'
 }
 
-/** A statement was issued on a lease after its release: hold the lease for as long as you use it. */
+/** A statement was issued on a lease after its release, or still ran then: hold the lease for as long as you use it. */
 export class LeaseReleasedError extends TenantryError {
   readonly code = 'lease_released'
   readonly publicDetail = 'The connection of this request has been given back.'

@@ -135,11 +135,14 @@ export class Lease implements Disposable {
     return this.#isOver ? Promise.resolve() : this.#slot.connection.cancel()
   }
 
-  /** Gives the connection back. Safe to call again. */
+  /** Gives the connection back; what still runs is cancelled, and rejects with `lease_released`. Safe to call again. */
   release(): void {
     if (this.#isOver) return
     const quiet = this.#close()
-    const { pool, leasedAt } = this.#slot
+    const { pool, leasedAt, connection } = this.#slot
+    // Waited for where the connection is cleaned; here its reason is told.
+    if (quiet)
+      void connection.cancel(new LeaseReleasedError('a lease was given back while its statement ran'))
     this.#events.emit('released', {
       tenant: pool.id,
       server: pool.server.id,

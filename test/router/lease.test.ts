@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import type { Lease } from '../../src/router/lease.ts'
 import { startWorld } from '../support/world.ts'
 
 const whose = { text: 'select distinct tenant from notes' }
@@ -67,16 +68,23 @@ describe('a lease', () => {
     expect((await next.run(whose)).rows).toEqual([{ tenant: 'acme' }])
   })
 
-  it('released while a statement runs, cancels it before the connection goes on', async () => {
-    await using world = await startWorld(['acme'], { maxConnectionsPerTenant: 1 })
-    const lease = await world.lease('acme')
-    const running = lease.run({ text: 'select pg_sleep(30)' })
-    await vi.waitFor(() => expect(lease.connection.isBusy).toBe(true))
-    lease.release()
-    await expect(running).rejects.toMatchObject({ code: 'cancelled' })
-    using next = await world.lease('acme', { acquireTimeoutMs: 2_000 })
-    expect((await next.run(whose)).rows).toEqual([{ tenant: 'acme' }])
-  })
+  it.each<[string, (lease: Lease) => Promise<unknown>]>([
+    ['run', (lease) => lease.run({ text: 'select pg_sleep(30)' })],
+    ['sql', async (lease) => await lease.sql`select pg_sleep(30)`],
+    ['a cursor', async (lease) => await lease.sql`select pg_sleep(30)`.cursor(1, () => undefined)],
+  ])(
+    'released while a statement runs, cancels it before the connection goes on, and says so: %s',
+    async (_, sleep) => {
+      await using world = await startWorld(['acme'], { maxConnectionsPerTenant: 1 })
+      const lease = await world.lease('acme')
+      const running = sleep(lease)
+      await vi.waitFor(() => expect(lease.connection.isBusy).toBe(true))
+      lease.release()
+      await expect(running).rejects.toMatchObject({ code: 'lease_released' })
+      using next = await world.lease('acme', { acquireTimeoutMs: 2_000 })
+      expect((await next.run(whose)).rows).toEqual([{ tenant: 'acme' }])
+    },
+  )
 
   it('does not send a statement any more that it was released before', async () => {
     await using world = await startWorld(['acme'])

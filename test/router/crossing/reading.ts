@@ -110,7 +110,7 @@ export const cancel: Work = async ({ world }, tenant) => {
 export const leaveRunning: Work = async ({ world }, tenant) => {
   const lease = await world.lease(tenant)
   const running = lease.run({ text: 'select n, pg_sleep(0.02) from generate_series(1, 500) n' })
-  const ended = settled(expectCode(running, '57014', 'cancelled'))
+  const ended = settled(expectCode(running, '57014', 'cancelled', 'lease_released'))
   while (ended.isPending && !lease.connection.isBusy) await nextTurn()
   lease.release()
   await ended.outcome()

@@ -1,5 +1,5 @@
 import { vi } from 'vitest'
-import { RegistryUnavailableError } from '../../src/errors.ts'
+import { CancelledError, RegistryUnavailableError } from '../../src/errors.ts'
 import { Directory } from '../../src/registry/directory.ts'
 import type { Entry } from '../../src/registry/registry.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
@@ -12,7 +12,7 @@ export const STALE_MAX_MS = 3_600_000
 const acme = parseTenantId('acme')
 const ghost = parseTenantId('ghost')
 
-type Answer = Entry<'tenant'> | undefined | 'unavailable'
+type Answer = Entry<'tenant'> | undefined | 'unavailable' | 'aborted'
 
 /**
  * A directory, what the registry under it really holds of `acme`, and what must therefore hold for each answer.
@@ -24,6 +24,8 @@ export class DirectoryModel {
   readonly #clock: ModelClock
   readonly #directory: Directory
   readonly #lookups: Promise<void>[] = []
+  /** Look-ups under way that may be aborted. */
+  readonly #abortable = new Set<AbortController>()
   readonly #broken: string[] = []
   #generation = 1
   #truth: TenantRecord['status'] | 'removed' = 'active'
@@ -38,6 +40,7 @@ export class DirectoryModel {
   #release: () => void = () => {}
   #isHolding = false
   #isMuted = false
+  #isClosed = false
   #isLagging = false
 
   constructor(clock: ModelClock) {
@@ -128,12 +131,32 @@ export class DirectoryModel {
     const soundSince = this.#soundSince
     this.#follow(
       this.#ask(acme).then((answer) => {
+        if (this.#isClosed && answer === 'unavailable') return
         this.#expectOrdered(answer)
         this.#expectCurrent(answer, began, soundSince)
         this.#expectServed(answer)
         this.#remember(answer)
       }),
     )
+  }
+
+  /** As `lookUp`, with a caller that may lose its patience. */
+  lookUpImpatiently(): void {
+    const aborter = new AbortController()
+    const lookup = this.#ask(acme, aborter.signal).then((answer) => {
+      this.#abortable.delete(aborter)
+      if (!aborter.signal.aborted) this.#expectOrdered(answer)
+      this.#claim(answer !== 'aborted' || aborter.signal.aborted, 'nobody’s abort ends the wait of another')
+    })
+    this.#abortable.add(aborter)
+    this.#follow(lookup)
+  }
+
+  /** The callers that may leave: all do, and wait no longer; everyone else waits on. */
+  async abort(): Promise<void> {
+    for (const aborter of this.#abortable) aborter.abort()
+    await this.pass(0)
+    this.#claim(this.#abortable.size === 0, 'who aborts waits no longer')
   }
 
   lookUpGhost(): void {
@@ -161,8 +184,17 @@ export class DirectoryModel {
     this.registry.mode = 'hanging'
     this.registry.put(tenant('acme'))
     this.lookUp()
-    await this.#directory.close()
-    await this.#clock.while(Promise.all(this.#lookups))
+    return this.close()
+  }
+
+  /** Closed as it is, in the middle of all. Resolves the promises that were broken on the way. */
+  async close(): Promise<readonly string[]> {
+    const began = performance.now()
+    this.#isClosed = true
+    const closing = this.#directory.close()
+    this.#claim((await this.#ask(acme)) === 'unavailable', 'nothing is answered after close')
+    await this.#clock.while(Promise.all([closing, ...this.#lookups]))
+    this.#claim(performance.now() - began <= 10, 'close ends every look-up at once')
     this.#claim(this.registry.overlap === 1, 'one read of a name at a time')
     this.#claim(vi.getTimerCount() === 0, 'nothing is left after close')
     return this.#broken
@@ -182,10 +214,11 @@ export class DirectoryModel {
     return status === (this.#truth === 'removed' ? undefined : this.#truth)
   }
 
-  async #ask(id: typeof acme): Promise<Answer> {
+  async #ask(id: typeof acme, signal?: AbortSignal): Promise<Answer> {
     try {
-      return await this.#directory.tenant(id)
+      return await this.#directory.tenant(id, signal)
     } catch (error) {
+      if (error instanceof CancelledError) return 'aborted'
       if (error instanceof RegistryUnavailableError) return 'unavailable'
       throw error
     }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { vi } from 'vitest'
-import type { Trust } from '../../src/connection/connection.ts'
-import { LeaseExpiredError } from '../../src/errors.ts'
+import { LeaseExpiredError, TenantSuspendedError } from '../../src/errors.ts'
 import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
 import { RouterOptions } from '../../src/router/options.ts'
@@ -9,8 +8,12 @@ import type { Slot } from '../../src/router/pool/slot.ts'
 import type { TenantPool } from '../../src/router/pool/tenant-pool.ts'
 import { Scheduler } from '../../src/router/scheduling/scheduler.ts'
 import { serverRecord, tenantRecord } from '../registry/records.ts'
-import type { ModelConnection } from './model-connection.ts'
+import { checkBatch, checkWorld, connectionOf } from './model-checks.ts'
+import { PassCount } from './model-passes.ts'
+import { type Ask, ModelRequest } from './model-request.ts'
 import { ModelServers } from './model-server.ts'
+
+export type { Ask } from './model-request.ts'
 
 export const TENANTS = [
   'acme',
@@ -23,119 +26,128 @@ export const TENANTS = [
   'loki',
   'pym',
 ] as const
-export const LIMITS = { process: 5, server: 3, tenant: 3 }
+export const LIMITS = { process: 5, server: 3, tenant: 3, maxOpening: 3, maxOpeningPerServer: 2 }
+export type ModelLimits = typeof LIMITS
 
-export interface Ask {
-  readonly tenant: string
-  readonly trust: Trust
-  readonly class: 'interactive' | 'batch'
-  readonly onlyIfWarm: boolean
-}
-
-interface Request extends Ask {
-  readonly order: number
-  readonly aborter: AbortController
-  state: 'waiting' | 'leased' | 'ended'
-  slot: Slot | undefined
-}
+/** What is out is cut so long after the close began. */
+const CUT_AFTER_MS = 1_000
+/** A cancelled statement has this long to end. */
+const CANCEL_MS = 500
 
 /** A scheduler between callers and servers that do as they are told, in a time that stands until it is moved. */
 export class ModelWorld {
   readonly servers = new ModelServers()
-  readonly requests: Request[] = []
+  readonly requests: ModelRequest[] = []
   readonly scheduler: Scheduler
+  readonly limits: ModelLimits
+  readonly passes: PassCount
   /** Leases given. */
   granted = 0
+  /** From the close on, no permit is kept for what may live on; a second later, leases are taken away. */
+  phase: 'open' | 'closing' | 'cut' = 'open'
+  /** What did not hold in the middle of a turn. */
+  #broken: unknown
   readonly #tenants = new Map<string, { epoch: number; weight: number; revision: number }>()
-  #isClosed = false
 
   /** @param overrides of what the model's router is set to. */
-  constructor(overrides: RouterOptions = {}) {
+  constructor(overrides: RouterOptions = {}, limits = LIMITS) {
     const events = new EventHub()
     const options = RouterOptions.parse({
-      maxConnections: LIMITS.process,
-      maxConnectionsPerTenant: LIMITS.tenant,
+      maxConnections: limits.process,
+      maxConnectionsPerTenant: limits.tenant,
       acquireTimeoutMs: 3_600_000,
-      maxOpeningPerServer: 2,
-      maxOpening: 3,
+      maxOpeningPerServer: limits.maxOpeningPerServer,
+      maxOpening: limits.maxOpening,
       ...overrides,
     })
     const { open, confirmGone } = this.servers
-    this.scheduler = new Scheduler(options, open, confirmGone, new Breakers(events), events)
+    const breakers = new Breakers(events)
+    this.limits = limits
+    this.scheduler = new Scheduler(options, open, confirmGone, breakers, events)
+    this.passes = new PassCount(this.scheduler, breakers, limits)
+    this.servers.onOpening = (tenant) => {
+      const pool = this.scheduler.current(tenantRecord(tenant).id)
+      if (pool) this.#watch(() => this.passes.opening(pool))
+    }
+    events.on('openFailed', ({ server, code }) => {
+      if (code === 'server_unavailable') this.passes.noteServerFull(server)
+    })
   }
+
+  get leased(): readonly ModelRequest[] {
+    return this.#those('leased')
+  }
+
+  readonly serverOf = (tenant: string): string =>
+    TENANTS.findIndex((id) => id === tenant) % 2 === 0 ? 'even' : 'odd'
 
   poolOf(tenant: string): TenantPool {
     const { epoch, weight, revision } = this.#tenant(tenant)
-    const server = serverRecord(TENANTS.findIndex((id) => id === tenant) % 2 === 0 ? 'even' : 'odd', {
-      budget: { maxConnections: LIMITS.server, headroom: 1 },
+    const server = serverRecord(this.serverOf(tenant), {
+      budget: { maxConnections: this.limits.server, headroom: 1 },
     })
     const record = tenantRecord(tenant, { epoch, limits: { weight } })
     return this.scheduler.poolOf(record, revision, server)
   }
 
-  ask(ask: Ask, timeoutMs = 3_600_000): void {
+  /** @param outer who asks, where that one holds a lease or waits for one. */
+  ask(ask: Ask, timeoutMs = 3_600_000, outer?: ModelRequest): ModelRequest {
     const pool = this.poolOf(ask.tenant)
-    const aborter = new AbortController()
-    const request: Request = {
-      ...ask,
-      order: this.requests.length,
-      aborter,
-      state: 'waiting',
-      slot: undefined,
-    }
+    const began = () => this.#watch(() => this.#began(request))
+    const request = new ModelRequest(ask, this.requests.length, began, outer)
     this.requests.push(request)
-    const granted = (slot: Slot) => this.#granted(request, slot)
     const refused = () => {
       request.state = 'ended'
     }
+    const granted = (slot: Slot) => this.#watch(() => this.#granted(request, slot))
     try {
-      const { trust, class: leaseClass, onlyIfWarm } = ask
-      if (onlyIfWarm && !pool.hasOpen(trust)) return this.#forget(pool, request)
-      const slot = this.scheduler.acquire(pool, {
-        trust,
-        class: leaseClass,
-        onlyIfWarm,
-        timeoutMs,
-        signal: aborter.signal,
-        context: undefined,
-      })
+      if (ask.onlyIfWarm && !pool.hasOpen(ask.trust)) {
+        this.#forget(pool, request)
+        return request
+      }
+      const { signal } = request.aborter
+      const slot = this.scheduler.acquire(pool, { ...ask, timeoutMs, signal, context: request })
       if (slot instanceof Promise) slot.then(granted, refused)
       else granted(slot)
     } catch {
       refused()
     }
+    return request
+  }
+
+  /** One of those who hold leases asks for a further one. */
+  askWithin(at: number, ask: Ask): void {
+    const outer = this.#nth('leased', at)
+    if (outer) this.ask(ask, undefined, outer)
   }
 
   /** Whether the tenant has a lease now. */
   holds(tenant: string): boolean {
-    return this.requests.some((request) => request.state === 'leased' && request.tenant === tenant)
+    return this.leased.some(({ ask }) => ask.tenant === tenant)
   }
 
   isAsking(tenant: string): boolean {
-    return this.requests.some(({ state, tenant: of }) => state === 'waiting' && of === tenant)
+    return this.#those('waiting').some(({ ask }) => ask.tenant === tenant)
   }
 
   releaseOf(tenant: string): void {
-    const leased = this.requests.filter(({ state }) => state === 'leased')
-    this.release(leased.findIndex((request) => request.tenant === tenant))
+    const at = this.leased.findIndex(({ ask }) => ask.tenant === tenant)
+    if (at >= 0) this.release(at)
   }
 
   release(at: number): void {
-    const request = this.#nth('leased', at)
-    if (!request?.slot) return
-    request.state = 'ended'
-    this.scheduler.giveBack(request.slot, undefined)
+    const slot = this.#nth('leased', at)?.slot
+    if (slot) this.scheduler.giveBack(slot, undefined)
   }
 
   /** Past its deadline, a connection is taken away; now and then it cannot be cleaned. */
   expire(at: number, isStuck: boolean): void {
-    const request = this.#nth('leased', at)
-    if (!request?.slot) return
-    request.state = 'ended'
-    const connection = connectionOf(request.slot)
+    const slot = this.#nth('leased', at)?.slot
+    if (!slot) return
+    const connection = connectionOf(slot)
     connection.isUncleanable = isStuck
     connection.isBusy = isStuck
-    void this.scheduler.expire(request.slot, undefined, 'expired', new LeaseExpiredError('its time is over'))
+    void this.scheduler.expire(slot, undefined, 'expired', new LeaseExpiredError('its time is over'))
   }
 
   abort(at: number): void {
@@ -158,25 +170,48 @@ export class ModelWorld {
     if (pool) this.scheduler.evict(pool, 'operator')
   }
 
+  /** The tenant is not served any more, from now until somebody asks again: nobody of it waits or holds a lease. */
+  cut(tenant: string, reason: 'suspended' | 'fenced'): void {
+    this.scheduler.cut(tenantRecord(tenant).id, reason, new TenantSuspendedError('it is not served'))
+    assert.ok(!this.holds(tenant), 'a lease outlives its tenant')
+    assert.equal(this.scheduler.current(tenantRecord(tenant).id)?.waiters.length ?? 0, 0)
+  }
+
   /** Lets all that can happen without anyone's help happen. */
   async settle(ms = 0): Promise<void> {
     await vi.advanceTimersByTimeAsync(ms)
   }
 
+  /** Whoever waits is refused at once; some give their leases back, the others lose them. */
   async close(): Promise<void> {
-    this.#isClosed = true
-    const closed = this.scheduler.close(1_000)
-    for (let i = 0; i < 40; i++) {
-      for (const { connection } of this.servers.backends) if (connection.isClosing) connection.finishClosing()
-      this.release(0)
-      await this.settle(50)
+    let isClosed = false
+    this.phase = 'closing'
+    const closed = this.scheduler.close(CUT_AFTER_MS).then(() => {
+      isClosed = true
+    })
+    await this.settle()
+    assert.equal(this.#those('waiting').length, 0, 'callers wait for a router that has closed')
+    const late = { tenant: 'acme', trust: 'application', class: 'interactive', onlyIfWarm: false } as const
+    assert.equal(this.ask(late).state, 'ended')
+    for (let ms = 0; ms < 2 * CUT_AFTER_MS; ms += 100) {
+      if (ms % 400 === 0) this.release(ms)
+      if (ms % 200 === 0) this.servers.finishOpening(0)
+      if (ms + 100 >= CUT_AFTER_MS) this.phase = 'cut'
+      if (ms > CUT_AFTER_MS) this.servers.finishClosing(0)
+      this.servers.finishClosing(ms)
+      await this.settle(100)
+      this.check()
+      if (isClosed) break
     }
+    assert.ok(isClosed, 'the close does not end')
     await closed
+    // A cancel looks again after moments of a clock that is not the model's: its own deadline ends it here.
+    await this.settle(CANCEL_MS)
   }
 
   /** Every leased one is given back, every opening and closing ends well: whoever waits is served. */
   async finish(): Promise<void> {
-    for (let i = 0; i < 400 && this.#count('waiting') + this.#count('leased') > 0; i++) {
+    for (let i = 0; i < 400 && this.#those('waiting').length + this.leased.length > 0; i++) {
       this.servers.finishOpening(0)
       this.servers.finishClosing(0)
       this.servers.orphans.clear()
@@ -184,27 +219,12 @@ export class ModelWorld {
       await this.settle(i % 4 === 0 ? 300 : 1)
       this.check()
     }
-    assert.equal(this.#count('waiting'), 0, 'callers wait for ever')
+    assert.equal(this.#those('waiting').length, 0, 'callers wait for ever')
   }
 
-  /** What holds after every step. */
   check(): void {
-    const pools = [...this.scheduler.pools]
-    const slots = pools.flatMap((pool) => [...pool.slots])
-    assert.equal(this.scheduler.budget.out('process'), slots.length)
-    assert.ok(slots.length <= LIMITS.process)
-    assert.ok(this.servers.count() + this.servers.orphans.size <= slots.length)
-    for (const server of ['even', 'odd']) {
-      const out = this.scheduler.budget.out('server', server)
-      assert.equal(out, slots.filter(({ pool }) => pool.server.id === server).length)
-      assert.ok(out <= LIMITS.server)
-      assert.ok(this.servers.count(server) <= out)
-    }
-    for (const pool of pools) checkPool(pool)
-    for (const { state, slot } of this.requests) {
-      if (state !== 'leased' || !slot || this.#isClosed) continue
-      assert.equal(connectionOf(slot).endedByUs, undefined, 'a leased connection was closed')
-    }
+    if (this.#broken) throw this.#broken
+    checkWorld(this)
   }
 
   /** Nothing is left, of connections, pools, callers and timers. */
@@ -213,36 +233,47 @@ export class ModelWorld {
     assert.equal(this.scheduler.budget.out('process'), 0)
     assert.equal(this.scheduler.pools.size, 0)
     assert.equal(this.scheduler.waiters, 0)
-    assert.equal(this.#count('waiting'), 0, 'callers wait for ever')
+    assert.deepEqual([...this.#those('waiting'), ...this.leased], [], 'callers wait for ever')
+    assert.ok(this.requests.every(({ holdsLease, isBlocked }) => !holdsLease && !isBlocked))
     assert.equal(vi.getTimerCount(), 0)
   }
 
-  /** Within a tenant, those who ask for the same are served in the order in which they came. */
-  #granted(request: Request, slot: Slot): void {
-    const before = this.requests.filter(
-      (other) =>
-        other.state === 'waiting' &&
-        other.order < request.order &&
-        !other.aborter.signal.aborted &&
-        other.tenant === request.tenant &&
-        other.trust === request.trust &&
-        other.class === request.class,
-    )
-    assert.deepEqual(before, [])
-    assert.deepEqual([slot.state, slot.trust], ['leased', request.trust])
-    this.granted++
-    request.state = 'leased'
-    request.slot = slot
-    slot.lost = () => {
-      request.state = 'ended'
-    }
-    slot.revoke = (reason, error) => {
-      request.state = 'ended'
-      void this.scheduler.expire(slot, undefined, reason, error)
+  /** Inside the scheduler, which would take what is thrown for a failure of its own: `check` throws it. */
+  #watch(look: () => void): void {
+    try {
+      look()
+    } catch (error) {
+      this.#broken ??= error
     }
   }
 
-  #forget(pool: TenantPool, request: Request): void {
+  /**
+   * In the turn of the grant. Within a tenant, those who ask for the same are served in the order in which they
+   * came, those who hold leases already first.
+   */
+  #began(request: ModelRequest): void {
+    const before = this.#those('waiting').filter(
+      (other) =>
+        other.isAlike(request) &&
+        !other.aborter.signal.aborted &&
+        (other.isNested === request.isNested ? other.order < request.order : other.isNested),
+    )
+    assert.deepEqual(before, [])
+    checkBatch(this)
+    this.passes.granted(request)
+    this.granted++
+  }
+
+  #granted(request: ModelRequest, slot: Slot): void {
+    if (request.state !== 'leased') return
+    assert.deepEqual([slot.state, slot.trust], ['leased', request.ask.trust])
+    request.slot = slot
+    // Ended between the grant and this turn: the router makes no lease of it.
+    if (slot.pool.cutBy) return this.scheduler.giveBack(slot, undefined)
+    slot.revoke = (reason, error) => void this.scheduler.expire(slot, undefined, reason, error)
+  }
+
+  #forget(pool: TenantPool, request: ModelRequest): void {
     request.state = 'ended'
     // As the router does for a lease that it refuses.
     this.scheduler.follow(pool.record, pool.revision, pool.server)
@@ -257,32 +288,12 @@ export class ModelWorld {
     return this.#tenants.get(id) ?? { epoch: 1, weight: 1, revision: 1 }
   }
 
-  #nth(state: Request['state'], at: number): Request | undefined {
-    const some = this.requests.filter((request) => request.state === state)
+  #nth(state: ModelRequest['state'], at: number): ModelRequest | undefined {
+    const some = this.#those(state)
     return some[at % (some.length || 1)]
   }
 
-  #count(state: Request['state']): number {
-    return this.requests.filter((request) => request.state === state).length
-  }
-}
-
-function connectionOf(slot: Slot): ModelConnection {
-  // The world's scheduler opens no other.
-  return slot.connection as ModelConnection
-}
-
-function checkPool(pool: TenantPool): void {
-  const slots = [...pool.slots]
-  for (const state of ['opening', 'idle', 'leased', 'cleaning', 'closing', 'quarantined'] as const) {
-    assert.equal(pool.census.of(state), slots.filter((slot) => slot.state === state).length)
-  }
-  assert.deepEqual(new Set(pool.idleSlots), new Set(slots.filter(({ state }) => state === 'idle')))
-  for (const { request } of pool.waiters) {
-    if (request.class === 'batch') continue
-    const fits = pool.idleSlots.filter(
-      ({ trust, connection }) => trust === request.trust && connection.isOpen,
-    )
-    assert.deepEqual(fits, [], 'a caller waits though an idle connection fits')
+  #those(state: ModelRequest['state']): ModelRequest[] {
+    return this.requests.filter((request) => request.state === state)
   }
 }

@@ -16,7 +16,8 @@ async function leased(world: ModelWorld, ask: Ask): Promise<void> {
 }
 
 function waiting(world: ModelWorld, tenant: string): number {
-  return world.requests.filter((request) => request.state === 'waiting' && request.tenant === tenant).length
+  return world.requests.filter((request) => request.state === 'waiting' && request.ask.tenant === tenant)
+    .length
 }
 
 describe('whoever waits', () => {

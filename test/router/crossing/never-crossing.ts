@@ -24,7 +24,7 @@ export function describeNeverCrossing(
     expect(tally.refused).toBeLessThanOrEqual(figures.openFailed * 32)
     expect(tally.longestWaitMs).toBeLessThan(ACQUIRE_MS + GRACE_MS)
     expect(tally.slowestMs).toBeLessThan(ACQUIRE_MS + LEASE_MS + GRACE_MS)
-    // Half of what the slowest machine that was seen came to: a run without them shows nothing.
+    // They come by the clock, so the quicker the machine, the fewer; a run without them shows nothing.
     expect(figures.kills).toBeGreaterThanOrEqual(leases / 400)
     expect(figures.rotations).toBeGreaterThanOrEqual(leases / 800)
     expect(tally.disturbed).toBeGreaterThanOrEqual(leases / 2_000)

@@ -6,7 +6,7 @@ const milliseconds = z.int().min(1).max(MAX_TIMER_MS)
 
 export const RouterOptions = z
   .strictObject({
-    /** Connections that this process may have open, opening, closing or quarantined, over all servers. */
+    /** Connections that this process may have open, opening or closing, over all servers; quarantined ones its server counts. */
     maxConnections: z.int().min(1).max(100_000).default(100),
     /** Tenants with at least one connection open or opening. Default: as many as connections. */
     maxPools: z.int().min(1).max(100_000).optional(),

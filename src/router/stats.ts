@@ -20,7 +20,10 @@ export interface PoolStats extends ConnectionCounts {
   readonly serviceMs: number
 }
 
-/** A snapshot: its numbers belong to one instant. `out` is the sum of all states, and the permits out. */
+/**
+ * A snapshot: its numbers belong to one instant. `out` is the permits out: of a server the sum of all states, of the
+ * process that without `quarantined`, which its servers keep.
+ */
 export interface RouterStats {
   readonly connections: ConnectionCounts & { readonly limit: number; readonly out: number }
   readonly servers: readonly (ConnectionCounts & {

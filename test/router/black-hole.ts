@@ -70,7 +70,7 @@ export function describeBlackHole({ leases, batch }: BlackHoleNumbers): void {
       expect(codesOf(outcomes)).toEqual(['outcome_unknown'])
       expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThan(ENDS_MS)
       // Nobody can know that their backends have gone.
-      expect(world.router.stats().connections).toMatchObject({ quarantined: batch, out: batch })
+      expect(world.router.stats().servers).toMatchObject([{ quarantined: batch, out: batch }])
       await proxy.setMode('pass')
       await warm(world, tenants)
       expect(await world.sessions()).toBe(batch)

@@ -22,10 +22,28 @@ describe('budget', () => {
   it('counts a permit once, however often it is given back', () => {
     const budget = new Budget(LIMITS.process)
     const permit = take(budget, 'a', 'acme') as Permit
+    permit.socketClosed()
+    permit.socketClosed()
+    expect([budget.out('process'), budget.out('server', 'a'), budget.out('tenant', 'acme')]).toEqual([
+      0, 1, 1,
+    ])
     permit.release()
     permit.release()
-    expect(budget.out('process')).toBe(0)
-    expect(budget.out('server', 'a')).toBe(0)
+    permit.socketClosed()
+    expect([budget.out('process'), budget.out('server', 'a'), budget.out('tenant', 'acme')]).toEqual([
+      0, 0, 0,
+    ])
+  })
+
+  it('gives one server no more places than the process has, those without a socket included', () => {
+    const budget = new Budget(2)
+    const takeWide = (server: string, tenant: string) => budget.take(server, 10, tenant, 10) as Permit
+    takeWide('a', 'acme').socketClosed()
+    takeWide('a', 'globex').socketClosed()
+    expect(budget.take('a', 10, 'initech', 10)).toBe('server')
+    takeWide('b', 'hooli')
+    takeWide('b', 'hooli')
+    expect(budget.take('b', 10, 'hooli', 10)).toBe('process')
   })
 
   it('never has more permits out than a limit allows, and its counts are those of the permits', () => {
@@ -34,18 +52,25 @@ describe('budget', () => {
     const step = fc.oneof(
       fc.record({ take: fc.constantFrom(...servers), tenant: fc.constantFrom(...tenants) }),
       fc.record({ release: fc.nat(20) }),
+      fc.record({ close: fc.nat(20) }),
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const budget = new Budget(LIMITS.process)
-        const out: { server: string; tenant: string; permit: Permit }[] = []
+        const out: { server: string; tenant: string; permit: Permit; hasSocket: boolean }[] = []
         for (const s of steps) {
           if ('take' in s) {
             const permit = take(budget, s.take, s.tenant)
-            if (typeof permit !== 'string') out.push({ server: s.take, tenant: s.tenant, permit })
+            if (typeof permit !== 'string')
+              out.push({ server: s.take, tenant: s.tenant, permit, hasSocket: true })
+          } else if ('close' in s) {
+            const closed = out[s.close % (out.length || 1)]
+            closed?.permit.socketClosed()
+            if (closed) closed.hasSocket = false
           } else out.splice(s.release % (out.length || 1), 1)[0]?.permit.release()
-          expect(budget.out('process')).toBe(out.length)
-          expect(out.length).toBeLessThanOrEqual(LIMITS.process)
+          const sockets = out.filter(({ hasSocket }) => hasSocket).length
+          expect(budget.out('process')).toBe(sockets)
+          expect(sockets).toBeLessThanOrEqual(LIMITS.process)
           for (const server of servers) {
             const count = out.filter((o) => o.server === server).length
             expect(budget.out('server', server)).toBe(count)

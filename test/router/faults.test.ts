@@ -3,6 +3,7 @@ import { type FaultMode, startFaultProxy } from '../support/fault-proxy.ts'
 import { sharedPostgres, startPostgres } from '../support/postgres.ts'
 import { startWorld } from '../support/world.ts'
 import { outcome, ownRows } from './fault-ground.ts'
+import { permitsOut } from './settle.ts'
 
 const TENANTS = ['acme', 'globex', 'initech']
 const QUICK = { connectTimeoutMs: 300, acquireTimeoutMs: 1_000 }
@@ -37,7 +38,7 @@ describe('a network that fails', () => {
       expect(code).toBe('outcome_unknown')
       expect(tookMs).toBeLessThan(1_200)
       // The backend may be at work still: its place is not given to another meanwhile.
-      expect(world.router.stats().connections.out).toBe(1)
+      expect(permitsOut(world)).toBe(1)
       await proxy.setMode('pass')
       await vi.waitFor(() => ownRows(world, 'acme'), { timeout: 10_000 })
       expect(await world.sessions()).toBe(1)
@@ -70,7 +71,7 @@ describe('a server that crashes', () => {
     expect((await asleep).code).toBe('outcome_unknown')
     lease.release()
     // The ends of its sockets say that its backends have gone: nobody looks for them.
-    await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 5_000 })
+    await vi.waitFor(() => expect(permitsOut(world)).toBe(0), { timeout: 5_000 })
     // A backend may answer once more before it sees that its postmaster has gone.
     await vi.waitFor(async () => {
       const { code } = await outcome(ownRows(world, 'globex'))

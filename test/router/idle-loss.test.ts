@@ -4,6 +4,7 @@ import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { type Resources, resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
 import { startWorld, type World } from '../support/world.ts'
+import { permitsOut } from './settle.ts'
 
 /** The tenant is served again; then nothing is left of all that there was. */
 async function servedAndGone(world: World, proxy: FaultProxy, before: Resources): Promise<void> {
@@ -11,7 +12,7 @@ async function servedAndGone(world: World, proxy: FaultProxy, before: Resources)
   expect((await next.run({ text: 'select 1 as n' })).rows).toEqual([{ n: 1 }])
   next.release()
   world.router.evict('acme')
-  await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 10_000 })
+  await vi.waitFor(() => expect(permitsOut(world)).toBe(0), { timeout: 10_000 })
   expect(world.router.stats()).toMatchObject({ waiters: 0, pools: [] })
   // Its sockets are in this process, too.
   await proxy.close()
@@ -30,7 +31,7 @@ it('does not show when a connection is lost while idle: 20 kills, no error', asy
     await world.server.query('select pg_terminate_backend($1, 5000)', [pid])
   }
   expect(pids.size).toBe(20)
-  await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 10_000 })
+  await vi.waitFor(() => expect(permitsOut(world)).toBe(0), { timeout: 10_000 })
 })
 
 it('says once that a connection was reset under an answer, has its permit back, and keeps nothing', async () => {
@@ -57,7 +58,7 @@ it('says once that a connection was reset under an answer, has its permit back, 
   expect(await running).toBeInstanceOf(OutcomeUnknownError)
   lease.release()
   await proxy.setMode('pass')
-  await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 10_000 })
+  await vi.waitFor(() => expect(permitsOut(world)).toBe(0), { timeout: 10_000 })
   expect(closed).toEqual(['lost'])
   await servedAndGone(world, proxy, before)
 })
@@ -77,6 +78,6 @@ it('frees the place of a half-open connection within a second of the deadline of
   // The socket goes with the caller's wait for it: by the same deadline.
   await vi.waitFor(() => expect(closed).toHaveLength(1), { timeout: 1_500 - (performance.now() - start) })
   await proxy.setMode('pass')
-  await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), { timeout: 10_000 })
+  await vi.waitFor(() => expect(permitsOut(world)).toBe(0), { timeout: 10_000 })
   await servedAndGone(world, proxy, before)
 })

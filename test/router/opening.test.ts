@@ -67,7 +67,7 @@ describe('an opening that fails while the database is being recognised', () => {
     process.kill(pid, 'SIGSTOP')
     try {
       expect(await failing).toMatchObject({ code: 'server_unavailable' })
-      expect(world.router.stats().connections).toMatchObject({ quarantined: 1, out: 1 })
+      expect(world.router.stats().servers).toMatchObject([{ quarantined: 1, out: 1 }])
       const other = world.lease('globex', { acquireTimeoutMs: 200 })
       await expect(other).rejects.toMatchObject({ code: 'acquire_timeout' })
     } finally {

@@ -4,6 +4,7 @@ import { sharedPostgres } from '../support/postgres.ts'
 import { resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { outcome, ownRows } from './fault-ground.ts'
+import { permitsOut } from './settle.ts'
 
 const TENANTS = ['acme', 'globex', 'initech']
 /** A goodbye is waited for a second, a look at a silent backend takes another, and on a busy machine more. */
@@ -35,12 +36,12 @@ describe('a connection that is closed while idle, and whose server says nothing'
       const other = await outcome(world.lease('globex', { acquireTimeoutMs: 1_500 }))
       expect(other.code).toBe('acquire_timeout')
       expect(other.tookMs).toBeLessThan(2_500)
-      expect(world.router.stats().connections).toMatchObject({ quarantined: 1, out: 1 })
+      expect(world.router.stats().servers).toMatchObject([{ quarantined: 1, out: 1 }])
     } finally {
       process.kill(pid, 'SIGCONT')
     }
     await ownRows(world, 'globex')
-    expect(world.router.stats().connections).toMatchObject({ quarantined: 0, out: 1 })
+    expect(world.router.stats().servers).toMatchObject([{ quarantined: 0, out: 1 }])
     expect(await world.sessions()).toBe(1)
   })
 
@@ -50,7 +51,7 @@ describe('a connection that is closed while idle, and whose server says nothing'
     await closeInTheDark(world, proxy)
     expect(await world.sessions()).toBe(3)
     await proxy.setMode('pass')
-    await vi.waitFor(() => expect(world.router.stats().connections.out).toBe(0), within15s)
+    await vi.waitFor(() => expect(permitsOut(world)).toBe(0), within15s)
     expect(await world.sessions()).toBe(0)
     await warm(world)
   })
@@ -65,7 +66,7 @@ describe('a connection that is closed while idle, and whose server says nothing'
     const closing = await outcome(world.router.close())
     expect(closing.code).toBe('ok')
     expect(closing.tookMs).toBeLessThan(2_000)
-    expect(world.router.stats().connections.out).toBe(0)
+    expect(permitsOut(world)).toBe(0)
     await proxy.close()
     expect(await resourcesSettledTo(before)).toEqual(before)
   })

@@ -17,3 +17,8 @@ export async function settle(world: World): Promise<void> {
     { timeout: 20_000, interval: 50 },
   )
 }
+
+/** Of all servers, with those of connections in quarantine, which the process itself counts no more. */
+export function permitsOut(world: World): number {
+  return world.router.stats().servers.reduce((sum, { out }) => sum + out, 0)
+}

@@ -3,17 +3,23 @@ import { InternalError } from '../../errors.ts'
 /** Where a limit on connections applies. */
 export type Scope = 'process' | 'server' | 'tenant'
 
-/** The right to have one socket open. Taken before it opens, given back when the server has let go of it. */
+/**
+ * The right to have one socket open, and one backend. Taken before the socket opens; the process's part is given
+ * back when the socket has closed, the rest when the server has let go of the backend.
+ */
 export interface Permit {
-  /** Gives the permit back in every scope. Safe to call again. */
+  /** Gives the process's part back: the socket has closed, the backend may live on. Safe to call again. */
+  socketClosed(): void
+  /** Gives back what is still out, in every scope. Safe to call again. */
   release(): void
 }
 
 /**
  * Counts the connections of this process: all, by server, and by tenant.
- * Invariant: for each scope, permits out = connections opening + open + closing + quarantined, and never
- * more than the scope's limit at the moment of taking. A limit that shrinks below what is out takes effect
- * as permits come back.
+ * Invariant: permits out = connections opening + open + closing, and of a server or tenant + quarantined; never
+ * more than the scope's limit at the moment of taking, nor of one server more than the process's: a server that
+ * cannot be reached keeps no other from serving, and never has more of ours than one process may have.
+ * A limit that shrinks below what is out takes effect as permits come back.
  */
 export class Budget {
   readonly #processLimit: number
@@ -30,29 +36,36 @@ export class Budget {
     if ((this.#tenants.get(tenant) ?? 0) >= tenantLimit) return 'tenant'
     if ((this.#servers.get(server) ?? 0) >= serverLimit) return 'server'
     if (this.#process >= this.#processLimit) return 'process'
-    return undefined
+    return (this.#servers.get(server) ?? 0) >= this.#processLimit ? 'server' : undefined
   }
 
   /** Takes one permit in every scope at once, or says which scope is full and takes nothing. */
   take(server: string, serverLimit: number, tenant: string, tenantLimit: number): Permit | Scope {
     const full = this.fullScope(server, serverLimit, tenant, tenantLimit)
     if (full !== undefined) return full
-    this.#add(1, server, tenant)
-    let out = true
+    this.#count('process', 1, server, tenant)
+    this.#count('backend', 1, server, tenant)
+    const out = new Set(['process', 'backend'] as const)
+    const giveBack = (part: 'process' | 'backend') => {
+      if (out.delete(part)) this.#count(part, -1, server, tenant)
+    }
     return {
+      socketClosed: () => giveBack('process'),
       release: () => {
-        if (!out) return
-        out = false
-        this.#add(-1, server, tenant)
+        giveBack('process')
+        giveBack('backend')
       },
     }
   }
 
-  #add(by: 1 | -1, server: string, tenant: string): void {
-    this.#process += by
-    if (this.#process < 0) throw new InternalError('more permits given back than taken')
-    count(this.#servers, server, by)
-    count(this.#tenants, tenant, by)
+  #count(part: 'process' | 'backend', by: 1 | -1, server: string, tenant: string): void {
+    if (part === 'process') {
+      this.#process += by
+      if (this.#process < 0) throw new InternalError('more permits given back than taken')
+    } else {
+      count(this.#servers, server, by)
+      count(this.#tenants, tenant, by)
+    }
   }
 
   get processLimit(): number {

@@ -6,7 +6,8 @@ export type SlotState = 'opening' | 'idle' | 'leased' | 'cleaning' | 'closing' |
 
 /**
  * How many slots are in which state: of one pool, of one server, or of the process.
- * Invariant: `out` is the sum of all states, and the permits out of what it counts.
+ * Invariant: `out` is the sum of all states: the permits out of what it counts, for the process with those that
+ * only a server keeps (`quarantined`).
  */
 export class Census {
   readonly #counts: Record<SlotState, number> = {

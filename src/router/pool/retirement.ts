@@ -36,8 +36,8 @@ const REFUSALS: ReadonlySet<string> = new Set(['login_failed', 'sealing_failed',
 
 /**
  * How connections leave: cleaned for the next user, closed, or destroyed. One that ended and whose server did not
- * show that it let go keeps its permit, in every scope, as `quarantined`, until the server is seen to have done so,
- * or for a time where nobody is let in to see it.
+ * show that it let go keeps its permit of server and tenant, as `quarantined`, until the server is seen to have done
+ * so, or for a time where nobody is let in to see it.
  */
 export class Retirement {
   readonly #confirmGone: ConfirmGone

@@ -46,7 +46,7 @@ export class Room {
   /** What keeps the pool from opening a connection now. */
   fullBound(pool: TenantPool): Bound | undefined {
     // One whose connections are all on their way out has its place no more: it may be another's already.
-    const hasPlace = pool.slots.size > pool.census.of('closing')
+    const hasPlace = pool.census.live > 0
     if (!hasPlace && this.#pools.process.openPools >= this.#options.maxPools) return 'pools'
     return this.#budget.fullScope(pool.server.id, this.serverLimit(pool), pool.id, this.tenantLimit(pool))
   }
@@ -57,13 +57,13 @@ export class Room {
 
   /** Permits out of the fullest scope that the tenant shares with others, as a part of its limit. */
   fill(pool: TenantPool): number {
-    const server = this.#budget.out('server', pool.server.id) / this.serverLimit(pool)
+    const server = this.#budget.out('server', pool.server.id) / this.limit('server', pool)
     return Math.max(server, this.#budget.out('process') / this.#budget.processLimit)
   }
 
   limit(bound: Bound, pool: TenantPool): number {
     if (bound === 'process') return this.#budget.processLimit
-    if (bound === 'server') return this.serverLimit(pool)
+    if (bound === 'server') return Math.min(this.serverLimit(pool), this.#budget.processLimit)
     return bound === 'tenant' ? this.tenantLimit(pool) : this.#options.maxPools
   }
 
@@ -83,14 +83,15 @@ export class Room {
     return (bound === 'tenant' ? pool : this.scope(bound, pool)).census.of('closing')
   }
 
-  /** All connections under the bound. Looks at every pool: for a caller that holds leases, and would wait. */
+  /** All connections that count under the bound. Looks at every pool: for a caller that holds leases, and would wait. */
   *slotsIn(bound: Bound, pool: TenantPool): Iterable<Slot> {
     for (const other of this.#pools.all) {
       const isIn =
         bound === 'tenant'
           ? other.id === pool.id
           : bound !== 'server' || other.scopes.server === pool.scopes.server
-      if (isIn) yield* other.slots
+      if (!isIn) continue
+      for (const slot of other.slots) if (bound !== 'process' || slot.state !== 'quarantined') yield slot
     }
   }
 }

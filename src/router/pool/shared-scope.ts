@@ -1,13 +1,13 @@
 import { Census, type SlotState } from './census.ts'
 import { IdleRanking } from './idle-ranking.ts'
 
-/** What a pool as a whole counts as: without a connection, with some, or with none but those that are closing. */
+/** What a pool as a whole counts as: with connections that serve or will, with none but closing ones, or neither. */
 export type Standing = 'empty' | 'open' | 'leaving'
 
 /** What the pools under one shared limit have out together: those of one server, or all of the process. */
 export class SharedScope {
   readonly census = new Census()
-  /** Pools with a connection in any state, and those of them whose connections are all closing. */
+  /** Pools with a connection that is open, opening or closing; and those of them that have closing ones alone. */
   openPools = 0
   leavingPools = 0
   /** Sum of the weights of its pools, of which each tenant's share follows. */

@@ -41,6 +41,7 @@ export class Slot {
   become(state: SlotState): void {
     const from = this.#state
     this.#state = state
+    if (state === 'quarantined') this.permit.socketClosed()
     if (from !== state && this.pool.slots.has(this)) this.pool.moved(from, state)
   }
 

@@ -162,8 +162,8 @@ export class TenantPool {
   moved(from: SlotState | undefined, to: SlotState | undefined): void {
     const before = this.#standing
     this.census.move(from, to)
-    const { out } = this.census
-    this.#standing = out === 0 ? 'empty' : this.census.of('closing') === out ? 'leaving' : 'open'
+    const isLeaving = this.census.of('closing') > 0
+    this.#standing = this.census.live > 0 ? 'open' : isLeaving ? 'leaving' : 'empty'
     this.scopes.server.moved(from, to, before, this.#standing)
     this.scopes.process.moved(from, to, before, this.#standing)
   }

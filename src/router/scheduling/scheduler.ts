@@ -30,7 +30,8 @@ const SURPLUS_IDLE_MS = 30_000
 /**
  * Decides who gets which connection, who opens one and who closes one. Everything between two awaits is one
  * decision, so no state is seen half changed.
- * Invariants: permits out = slots of all pools, in every scope, at every instant; a leased connection is closed
+ * Invariants: permits out = slots of all pools, in every scope, at every instant (but quarantined ones count for
+ * server and tenant alone); a leased connection is closed
  * only by its end, its deadline or a cut; those of a tenant's waiters that ask for the same (trust, class) are
  * served in order of arrival; nobody waits while an idle connection fits; nobody whose tenant has no connection
  * is passed by younger waiters of other tenants more than `MAX_PASSES` times while it waits for room and none is on

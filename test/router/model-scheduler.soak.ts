@@ -4,7 +4,7 @@ import { checkModel } from './model-steps.ts'
 
 it('holds the scheduler’s invariants after every step of 20,000 long random interleavings', async () => {
   const { granted, mostPasses } = await checkModel(20_000, 400)
-  // Leases that were granted on the way: about 27 in each, else the model did little.
-  expect(granted).toBeGreaterThan(400_000)
+  // Leases that were granted on the way: about a hundred in each, else the model did little.
+  expect(granted).toBeGreaterThan(1_200_000)
   expect(mostPasses).toBe(MAX_PASSES)
 })

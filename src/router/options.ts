@@ -34,7 +34,7 @@ export const RouterOptions = z
     maxResultBytes: z.int().min(1_024).max(4_294_967_295).default(10_485_760),
     /** Milliseconds that `close()` waits for leases before it cuts them. */
     drainTimeoutMs: milliseconds.default(30_000),
-    /** Connections being opened at once, for one server and for this process. */
+    /** Connections being opened at once, for one server and (but slow ones, opener.ts) for this process. */
     maxOpeningPerServer: z.int().min(1).max(1_000).default(4),
     maxOpening: z.int().min(1).max(1_000).default(8),
   })

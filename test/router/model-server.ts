@@ -8,6 +8,7 @@ import { ModelConnection } from './model-connection.ts'
 interface Opening {
   readonly tenant: string
   readonly server: string
+  readonly startedAt: number
   readonly terms: OpenTerms
   readonly resolve: (connection: ModelConnection) => void
   readonly reject: (error: Error) => void
@@ -32,7 +33,8 @@ export class ModelServers {
 
   readonly open = (record: TenantRecord, server: ServerRecord, terms: OpenTerms): Promise<ModelConnection> =>
     new Promise((resolve, reject) => {
-      const opening = { tenant: record.id, server: server.id, terms, resolve, reject }
+      const startedAt = performance.now()
+      const opening = { tenant: record.id, server: server.id, startedAt, terms, resolve, reject }
       this.openings.push(opening)
       this.onOpening(record.id)
       terms.signal.onabort = () => {

@@ -23,15 +23,21 @@ export interface OpenTerms {
   leftBehind(connection: Connection): void
 }
 
+/** After so long an opening waits for a server or a network, and no more for this process's CPU. */
+export const STALLED_MS = 500
+
 export interface OpenerListener {
   opened(slot: Slot): void
+  /** An opening has become slow: it counts for its server alone from here. */
+  stalled(): void
   /** The slot has its permit still. Its state is `opening`, or another when a backend was left behind. */
   failed(slot: Slot, error: Error, verdict: OpenVerdict): void
 }
 
 /**
  * Opens connections, a bounded number at once for each server and in all. Each opening holds a permit already.
- * Invariant: the openings of a scope are the slots of it in the state `opening`, and are never more than its bound.
+ * Invariant: the openings of a scope are the slots of it in the state `opening`, and are never more than its bound;
+ * for all servers together those count that are not slow, so that silent servers keep no other from being opened.
  */
 export class Opener {
   readonly #options: ResolvedRouterOptions
@@ -40,6 +46,8 @@ export class Opener {
   readonly #events: EventHub
   readonly #listener: OpenerListener
   readonly #abort = new AbortController()
+  /** Slow ones of the openings under way. */
+  #stalled = 0
 
   constructor(
     options: ResolvedRouterOptions,
@@ -64,7 +72,7 @@ export class Opener {
   hasRoom({ scopes }: TenantPool): boolean {
     const { maxOpening, maxOpeningPerServer } = this.#options
     return (
-      scopes.process.census.of('opening') < maxOpening &&
+      scopes.process.census.of('opening') - this.#stalled < maxOpening &&
       scopes.server.census.of('opening') < maxOpeningPerServer
     )
   }
@@ -77,7 +85,7 @@ export class Opener {
     const { maxOpening, maxOpeningPerServer } = this.#options
     const { process, server } = scopes
     return (
-      process.census.of('opening') + process.census.of('closing') < maxOpening &&
+      process.census.of('opening') - this.#stalled + process.census.of('closing') < maxOpening &&
       server.census.of('opening') + server.census.of('closing') < maxOpeningPerServer
     )
   }
@@ -100,26 +108,45 @@ export class Opener {
     const startedAt = performance.now()
     pool.memory.noteOpening(startedAt)
     const attempt = this.#gate.begin(pool.record, pool.server)
+    const ended = this.#watch()
     try {
       const connection = await this.#open(pool.record, pool.server, {
         connectTimeoutMs: this.#options.connectTimeoutMs,
         signal: this.#abort.signal,
         leftBehind: (connection) => {
+          ended()
           slot.opened(connection, Number.POSITIVE_INFINITY)
           slot.become('closing')
         },
       })
+      ended()
       const now = performance.now()
       slot.opened(connection, now + this.#options.maxConnectionLifetimeMs * (0.9 + Math.random() * 0.2))
       attempt.opened()
       this.#events.emit('opened', { ...tenant, pid: connection.pid, ms: now - startedAt })
       this.#listener.opened(slot)
     } catch (thrown) {
+      ended()
       const error = thrown instanceof Error ? thrown : new InternalError(String(thrown))
       const code = error instanceof TenantryError ? error.code : 'internal'
       const verdict = attempt.failed(error)
       this.#events.emit('openFailed', { ...tenant, code, error })
       this.#listener.failed(slot, error, verdict)
+    }
+  }
+
+  /** @returns to be called when the opening has ended, before its slot changes its state. */
+  #watch(): () => void {
+    let isSlow = false
+    const timer = setTimeout(() => {
+      isSlow = true
+      this.#stalled++
+      this.#listener.stalled()
+    }, STALLED_MS)
+    return () => {
+      clearTimeout(timer)
+      if (isSlow) this.#stalled--
+      isSlow = false
     }
   }
 }

@@ -69,6 +69,7 @@ export class Scheduler {
     const reclaimer = new Reclaimer(room, pools, events, (slot, why) => this.#circulation.close(slot, why))
     const opener = new Opener(options, open, gate, events, {
       opened: (slot) => this.#circulation.opened(slot),
+      stalled: () => this.#dispatcher.pump(),
       failed: (slot, error, verdict) => this.#circulation.openFailed(slot, error, verdict),
     })
     const parts = { pools, line, lending, turns, room, opener, gate, reclaimer }

@@ -52,11 +52,16 @@ export class WaitingLine {
     if (pool.waiters.length === 0) this.#onEmpty(pool)
   }
 
-  /** Moves all waiters of one pool to another, in their order. */
+  /** Moves all waiters of one pool to another, in their order. How often each was passed goes with it. */
   move(from: TenantPool, to: TenantPool): void {
+    const { server, process } = from.scopes
     for (const waiter of from.waiters.slice()) {
+      const before = waiter.passesBefore
       this.leave(from, waiter)
       this.join(to, waiter)
+      waiter.passesBefore.server -= server.passes - before.server
+      waiter.passesBefore.process -= process.passes - before.process
+      waiter.passesBefore.tenant -= from.passes - before.tenant
     }
   }
 

@@ -2,7 +2,7 @@ import { describe, it, vi } from 'vitest'
 import { type FaultMode, startFaultProxy } from '../../support/fault-proxy.ts'
 import { sharedPostgres } from '../../support/postgres.ts'
 import { startWorld } from '../../support/world.ts'
-import { codesOf, forMs, hammer } from '../fault-ground.ts'
+import { codesOf, forMs, hammer, outcome } from '../fault-ground.ts'
 import { moveTo, touch } from './another-server.ts'
 
 const MODES: readonly FaultMode[] = ['refuse', 'accept-close', 'reset', 'black-hole', 'half-open']
@@ -50,5 +50,30 @@ export function describeNeighbours({ ms }: { ms: number }): void {
           await vi.waitFor(() => touch(world, tenant), { timeout: 5_000, interval: 20 })
       },
     )
+
+    it('open as ever while two others are silent and logins to them hang', async ({ expect }) => {
+      await using proxy = await startFaultProxy(sharedPostgres())
+      const hanging = Array.from({ length: 16 }, (_, i) => `hanging-${i}`)
+      const options = {
+        address: proxy,
+        lodgers: [...hanging, 'cold'],
+        maxOpening: 8,
+        connectTimeoutMs: 4_000,
+      }
+      await using world = await startWorld(['warm'], options)
+      await moveTo(world, ['cold'], 'sound', sharedPostgres())
+      await moveTo(world, hanging.slice(8), 'second', proxy)
+      for (const tenant of [...hanging, 'cold']) world.router.evict(tenant)
+      await vi.waitFor(() => expect(world.router.stats().pools).toEqual([]))
+      await proxy.setMode('black-hole')
+      const lost = hanging.map((tenant) => outcome(touch(world, tenant)))
+      await vi.waitFor(() => expect(world.router.stats().connections.opening).toBe(8))
+      const cold = await outcome(touch(world, 'cold'))
+      expect(cold.code).toBe('ok')
+      // The others are given up after four seconds, and counted for everybody during half a one.
+      expect(cold.tookMs).toBeLessThan(2_500)
+      await world.router.close()
+      expect(codesOf(await Promise.all(lost))).not.toContain('ok')
+    })
   })
 }

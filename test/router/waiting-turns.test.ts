@@ -112,6 +112,20 @@ describe('turns between tenants', () => {
     expect(passes).toBe(MAX_PASSES)
   })
 
+  it('pass nobody more often than stated, though its tenant gets a new epoch while it waits', async () => {
+    const world = await full('acme', 'initech', 'umbrella')
+    world.ask(ask('wayne'))
+    await world.settle(1)
+    const before = world.granted
+    for (let i = 0; i <= MAX_PASSES; i++) {
+      if (i === 20) world.rotate('wayne', 'epoch')
+      world.ask(ask('acme'))
+      world.releaseOf('acme')
+      await world.settle()
+    }
+    expect(world.granted - before).toBe(MAX_PASSES)
+  })
+
   it('go to who came first, of tenants without a connection', async () => {
     const world = await full('acme', 'initech', 'umbrella')
     for (const tenant of ['wayne', 'pym']) {

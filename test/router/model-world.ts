@@ -31,8 +31,6 @@ export type ModelLimits = typeof LIMITS
 
 /** What is out is cut so long after the close began. */
 const CUT_AFTER_MS = 1_000
-/** A cancelled statement has this long to end. */
-const CANCEL_MS = 500
 
 /** A scheduler between callers and servers that do as they are told, in a time that stands until it is moved. */
 export class ModelWorld {
@@ -205,8 +203,6 @@ export class ModelWorld {
     }
     assert.ok(isClosed, 'the close does not end')
     await closed
-    // A cancel looks again after moments of a clock that is not the model's: its own deadline ends it here.
-    await this.settle(CANCEL_MS)
   }
 
   /** Every leased one is given back, every opening and closing ends well: whoever waits is served. */

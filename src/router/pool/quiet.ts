@@ -16,23 +16,35 @@ const LOOK_AGAIN_MS = 10
  * @param reason what the statement rejects with; default: as one does that its user cancelled.
  * @throws {InternalError} when that takes too long; the caller then destroys the connection.
  */
-export function cancelUntilQuiet(
+export async function cancelUntilQuiet(
   connection: Connection,
   quiet: Promise<void>,
   reason?: Error,
 ): Promise<void> {
   const late = () => new InternalError('the last statement took too long to end after it was cancelled')
-  return within(cancelAgain(connection, quiet, reason), CANCEL_MS, late)
+  const over = new AbortController()
+  const cancelling = cancelAgain(connection, quiet, over.signal, reason)
+  try {
+    await within(Promise.race([cancelling, connection.closed]), CANCEL_MS, late)
+  } finally {
+    over.abort() // no timer outlives this
+  }
 }
 
-async function cancelAgain(connection: Connection, quiet: Promise<void>, reason?: Error): Promise<void> {
+async function cancelAgain(
+  connection: Connection,
+  quiet: Promise<void>,
+  signal: AbortSignal,
+  reason?: Error,
+): Promise<void> {
   let isQuiet = false
   const settled = quiet.then(() => {
     isQuiet = true
   })
+  const pause = (ms: number) => sleep(ms, undefined, { signal })
   // The owner of a handle that leases for each statement knows of none: then the connection alone says it.
-  while (connection.isOpen && (connection.isBusy || !isQuiet)) {
+  while (!signal.aborted && connection.isOpen && (connection.isBusy || !isQuiet)) {
     if (connection.isBusy) await connection.cancel(reason)
-    await (isQuiet ? sleep(LOOK_AGAIN_MS) : Promise.race([settled, sleep(CANCEL_AGAIN_MS)]))
+    await (isQuiet ? pause(LOOK_AGAIN_MS) : Promise.race([settled, pause(CANCEL_AGAIN_MS)]))
   }
 }

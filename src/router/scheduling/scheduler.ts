@@ -130,10 +130,12 @@ export class Scheduler {
   }
 
   /** @throws {AcquireTimeoutError | TooManyWaitersError | NestedLeaseError | RouterClosedError | CancelledError} */
-  acquire(pool: TenantPool, request: AcquireRequest): Slot | Promise<Slot> {
+  acquire(found: TenantPool, request: AcquireRequest): Slot | Promise<Slot> {
+    let pool = found
     try {
       if (this.#isClosing) throw new RouterClosedError('a lease was asked for after close()')
       if (request.signal?.aborted) throw new CancelledError('the caller had aborted already')
+      pool = this.#inUse(found)
       // Those of its class who wait where one is idle have no room in their batch share.
       const isNext = this.#lending.firstServable(pool, request.trust) === undefined
       const slot = isNext ? this.#lending.takeIdle(pool, request) : undefined
@@ -220,6 +222,13 @@ export class Scheduler {
     this.#line.refuse(pool, error)
     this.drain(pool, reason)
     for (const slot of pool.slots) slot.revoke?.(reason, error)
+  }
+
+  /** The pool itself, or the one in its place: others may have ended it since the caller found it. */
+  #inUse(pool: TenantPool): TenantPool {
+    if (this.#pools.current(pool.id) === pool) return pool
+    if (pool.cutBy) throw pool.cutBy
+    return this.poolOf(pool.record, pool.revision, pool.server)
   }
 
   #wait(pool: TenantPool, request: AcquireRequest): Promise<Slot> {

@@ -9,12 +9,12 @@ export function loopIdle(idleMs = () => globalThis.performance.now()): Disposabl
   vi.useFakeTimers({
     toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance', 'Date'],
   })
-  const idle = vi
-    .spyOn(real, 'eventLoopUtilization')
-    .mockImplementation(() => ({ idle: idleMs(), active: 0, utilization: 0 }))
+  // No spy: it would keep each of millions of calls.
+  const { eventLoopUtilization } = real
+  real.eventLoopUtilization = () => ({ idle: idleMs(), active: 0, utilization: 0 })
   return {
     [Symbol.dispose]() {
-      idle.mockRestore()
+      real.eventLoopUtilization = eventLoopUtilization
       vi.useRealTimers()
     },
   }

@@ -23,13 +23,21 @@ const network = (mode: FaultMode, ms: number): Fault => {
 /** As the kernel does where memory is short: the server ends every session and recovers. */
 const killOneBackend: Fault = async ({ world, server }) => {
   const databases = [...world.places.values()].map(({ database }) => database)
-  const [row] = await server.query<{ pid: number }>(
-    'select pid from pg_stat_activity where datname = any($1) order by random() limit 1',
+  const rows = await server.query<{ pid: number }>(
+    'select pid from pg_stat_activity where datname = any($1) order by random()',
     [databases],
   )
-  if (!row) return
-  process.kill(row.pid, 'SIGKILL')
-  await answersAgain(server)
+  if (rows.some(({ pid }) => isKilled(pid))) await answersAgain(server)
+}
+
+/** @returns false for a backend that has ended by itself since it was seen. */
+function isKilled(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false
+    throw error
+  }
 }
 
 const terminateSome: Fault = async ({ world, server }) => {

@@ -37,6 +37,7 @@ export class Backend {
   /** Of the running statement: what the driver had written before it. */
   #writesBefore = 0
   #cancelling: Promise<void> | undefined
+  #cancelOver: AbortController | undefined
   /** The server showed that its process has gone: its own end of the stream, or a reset while nothing ran. */
   #hasServerEnded = false
   readonly #host: StatementHost = {
@@ -122,12 +123,21 @@ export class Backend {
     if (!running || this.#end) return this.#cancelling ?? Promise.resolve()
     running.cancel(reason)
     const isWanted = () => this.#running === running
-    this.#cancelling ??= requestCancel(this.#reached, this.#login.key, CANCEL_TIMEOUT_MS, isWanted)
-      .catch((cause: Error) => this.destroy(cause))
-      .finally(() => {
-        this.#cancelling = undefined
-      })
+    this.#cancelling ??= this.#requestCancel(isWanted)
     return this.#cancelling
+  }
+
+  async #requestCancel(isWanted: () => boolean): Promise<void> {
+    this.#cancelOver = new AbortController()
+    const { signal } = this.#cancelOver
+    try {
+      await requestCancel(this.#reached, this.#login.key, CANCEL_TIMEOUT_MS, isWanted, signal)
+    } catch (cause) {
+      // It rejects with errors alone.
+      this.destroy(cause as Error)
+    } finally {
+      this.#cancelling = undefined
+    }
   }
 
   /** Says goodbye and waits for the socket to close. */
@@ -190,6 +200,7 @@ export class Backend {
   /** The socket has closed. */
   #lose(): void {
     this.destroy(new Error('the socket closed'))
+    this.#cancelOver?.abort(this.lost())
     const running = this.#running
     this.#running = undefined
     const isTurnedBack = isPooled(this.#target) && isTurnedAway(this.watch.fatal)

@@ -14,6 +14,7 @@ const servers = new Map<string, { open: number; readonly waiting: (() => void)[]
  * Asks the server to end what a backend runs, over a socket of its own, and waits until the server has
  * closed that: only then can the signal no longer hit a later statement.
  * @param isWanted asked when the socket's turn has come: the statement may have ended by itself.
+ * @param signal gives it up.
  * @throws {ServerUnavailableError | TlsFailedError} when that could not be done in time.
  */
 export async function requestCancel(
@@ -21,8 +22,10 @@ export async function requestCancel(
   key: { readonly pid: number; readonly secret: number },
   timeoutMs: number,
   isWanted: () => boolean,
+  signal: AbortSignal,
 ): Promise<void> {
   const late = new AbortController()
+  signal.addEventListener('abort', () => late.abort(signal.reason), { once: true })
   const timer = setTimeout(
     () =>
       late.abort(new ServerUnavailableError(`${nameOf(target)}: no answer to a cancel in ${timeoutMs} ms`)),

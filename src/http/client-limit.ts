@@ -49,6 +49,11 @@ export class ClientLimit {
     this.#observation = observation
   }
 
+  /** Whether idle clients go once all places are taken: probes must find one. Tenants' may be about to ask. */
+  get endsIdle(): boolean {
+    return this.#plane === 'operator'
+  }
+
   /** @param clients that are in. Where it answers false, the socket is no longer the caller's. */
   admits(socket: Socket, clients: number): boolean {
     if (clients < this.#maxClients) {

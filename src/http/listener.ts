@@ -98,7 +98,10 @@ function admitted(server: Server, limit: ClientLimit): ReadonlySet<Socket> {
   const parsers = server.listeners('connection')
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    if (!limit.admits(socket, sockets.size)) return
+    if (!limit.admits(socket, sockets.size)) {
+      if (limit.endsIdle) server.closeIdleConnections()
+      return
+    }
     sockets.add(socket)
     // Each request that was sent ahead of the answers before it listens for its end.
     socket.setMaxListeners(0)

@@ -61,3 +61,9 @@ export const ServerRecord = z.strictObject({
   updatedAt: z.iso.datetime(),
 })
 export type ServerRecord = z.output<typeof ServerRecord>
+
+/** Whether connections to one lead where those to the other do; budget and labels may differ. */
+export function isSamePlace(a: ServerRecord, b: ServerRecord): boolean {
+  const place = ({ id, endpoints, tls, via }: ServerRecord) => JSON.stringify([id, endpoints, tls, via])
+  return a === b || place(a) === place(b)
+}

@@ -17,15 +17,21 @@ import { cancelUntilQuiet } from './pool/quiet.ts'
 import type { Suspect } from './pool/retirement.ts'
 
 /**
- * Gone: no process of that number, or one of another role, which has the number by now. A role that was dropped
- * under its backend has no name there. A session is ended only by its own role, so nobody else's ever is.
+ * Gone: no process of that number, or one of another role or younger, which has the number by now: a server that was
+ * restarted elsewhere begins to count anew. A role that was dropped under its backend has no name there. A session is
+ * ended only by its own role, so nobody else's ever is.
  */
 const TERMINATE = `
   select coalesce(pg_catalog.bool_and(case when a.usename operator(pg_catalog.=) current_user
            then pg_catalog.pg_terminate_backend(a.pid, 1000) else false end), true) as gone
     from pg_catalog.pg_stat_activity a
    where a.pid operator(pg_catalog.=) $1::pg_catalog.int4
-     and (a.usename is null or a.usename operator(pg_catalog.=) $2::pg_catalog.name)`
+     and (a.usename is null or a.usename operator(pg_catalog.=) $2::pg_catalog.name)
+     and (a.backend_start is null or a.backend_start operator(pg_catalog.<=) (
+           pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.make_interval(secs => $3::pg_catalog.float8)))`
+
+/** Two clocks that run at different speeds may differ so much over the life of a connection. */
+const CLOCK_SLACK_MS = 1_000
 
 /** Postgres: there is no such database, so there is no session in it. */
 const NO_DATABASE = '3D000'
@@ -117,7 +123,7 @@ export class RouteOpener {
   }
 
   async #terminate(
-    { record, server, pid, role }: Suspect,
+    { record, server, pid, role, openedAt }: Suspect,
     signal: AbortSignal,
     gate: OpenGate,
   ): Promise<boolean> {
@@ -136,7 +142,8 @@ export class RouteOpener {
     })
     attempt.opened()
     try {
-      const run = connection.run({ text: TERMINATE, params: [pid, role], prepare: false })
+      const ageMs = Math.max(0, performance.now() - openedAt - CLOCK_SLACK_MS)
+      const run = connection.run({ text: TERMINATE, params: [pid, role, ageMs / 1_000], prepare: false })
       const { rows } = await within(unlessAborted(run, signal), connectTimeoutMs, late(server))
       return (rows[0] as { gone: boolean }).gone
     } finally {

@@ -67,8 +67,10 @@ export class TenantRouter implements AsyncDisposable {
     this.options = RouterOptions.parse(options)
     this.#breakers = new Breakers(this.#events)
     const open: OpenConnection = (record, server, terms) => this.#open(backends.open, record, server, terms)
+    // What becomes of logins at an address that a server had before is nothing to its breaker.
+    const former = new Breakers(new EventHub())
     const confirmGone = byPresentRoute(directory, (suspect, signal) =>
-      backends.confirmGone(suspect, signal, this.#breakers),
+      backends.confirmGone(suspect, signal, suspect.isFormer ? former : this.#breakers),
     )
     this.#scheduler = new Scheduler(this.options, open, confirmGone, this.#breakers, this.#events)
     const sweepMs = Math.min(Math.max(this.options.poolIdleTimeoutMs / 10, 20), 5_000)

@@ -95,6 +95,18 @@ describe('a batch lease beside a tenant that is used without a pause', () => {
       await world.settle()
       expect(world.servers.openings.map(({ tenant: of }) => of)).toEqual([tenant])
     })
+
+    it('gets no connection that was opened for an interactive one of its tenant', async () => {
+      const world = await inUse({ maxConnections: 1 })
+      const batch = world.ask({ ...interactive, tenant: 'initech', class: 'batch' })
+      const urgent = world.ask({ ...interactive, tenant: 'initech' })
+      expect(await keptFor(world, 1)).toBe(0)
+      world.servers.finishClosing(0)
+      await world.settle()
+      world.servers.finishOpening(0)
+      await world.settle()
+      expect([batch.state, urgent.state]).toEqual(['waiting', 'leased'])
+    })
   })
 })
 

@@ -25,7 +25,7 @@ describe('budget', () => {
     permit.socketClosed()
     permit.socketClosed()
     expect([budget.out('process'), budget.out('server', 'a'), budget.out('tenant', 'acme')]).toEqual([
-      0, 1, 1,
+      0, 1, 0,
     ])
     permit.release()
     permit.release()
@@ -33,6 +33,15 @@ describe('budget', () => {
     expect([budget.out('process'), budget.out('server', 'a'), budget.out('tenant', 'acme')]).toEqual([
       0, 0, 0,
     ])
+  })
+
+  it('counts what a server keeps of a tenant against it there alone: one that was moved is served', () => {
+    const budget = new Budget(LIMITS.process)
+    for (let i = 0; i < LIMITS.tenant; i++) (take(budget, 'a', 'acme') as Permit).socketClosed()
+    expect(take(budget, 'a', 'acme')).toBe('tenant')
+    for (let i = 0; i < LIMITS.tenant; i++) take(budget, 'b', 'acme')
+    expect(take(budget, 'b', 'acme')).toBe('tenant')
+    expect(take(budget, 'c', 'acme')).toBe('tenant')
   })
 
   it('gives one server no more places than the process has, those without a socket included', () => {
@@ -77,9 +86,12 @@ describe('budget', () => {
             expect(count).toBeLessThanOrEqual(LIMITS.server)
           }
           for (const tenant of tenants) {
-            const count = out.filter((o) => o.tenant === tenant).length
+            const own = out.filter((o) => o.tenant === tenant)
+            const count = own.filter(({ hasSocket }) => hasSocket).length
             expect(budget.out('tenant', tenant)).toBe(count)
             expect(count).toBeLessThanOrEqual(LIMITS.tenant)
+            for (const server of servers)
+              expect(own.filter((o) => o.server === server).length).toBeLessThanOrEqual(LIMITS.tenant)
           }
         }
       }),

@@ -25,7 +25,7 @@ export function checkWorld(world: ModelWorld): void {
     assert.ok(openings <= limits.maxOpeningPerServer, `${openings} openings on ${server}`)
   }
   for (const tenant of new Set(pools.map(({ id }) => id))) {
-    const own = slots.filter(({ pool }) => pool.id === tenant)
+    const own = ours.filter(({ pool }) => pool.id === tenant)
     checkPermits(own, tenant, limits.tenant, scheduler.budget.out('tenant', tenant))
   }
   const quick = servers.openings.filter(({ startedAt }) => performance.now() - startedAt < STALLED_MS)

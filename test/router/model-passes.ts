@@ -97,11 +97,9 @@ export class PassCount {
   }
 
   /** In the order in which the scheduler looks for it. */
-  #fullBound(pool: TenantPool): Bound | undefined {
-    const { budget } = this.#scheduler
-    if (budget.out('tenant', pool.id) >= this.#limits.tenant) return 'tenant'
-    if (budget.out('server', pool.server.id) >= this.#limits.server) return 'server'
-    return budget.out('process') >= this.#limits.process ? 'process' : undefined
+  #fullBound({ id, server }: TenantPool): Bound | undefined {
+    const { server: serverLimit, tenant: tenantLimit } = this.#limits
+    return this.#scheduler.budget.fullScope(server.id, serverLimit, id, tenantLimit)
   }
 
   #mayOpen({ scopes }: TenantPool): boolean {

@@ -1,9 +1,15 @@
 import { describe, expect, it, vi } from 'vitest'
+import { ServerUnavailableError } from '../../src/errors.ts'
+import { Breakers } from '../../src/router/breaker/breakers.ts'
+import { EventHub } from '../../src/router/events.ts'
+import type { Suspect } from '../../src/router/pool/retirement.ts'
+import { byPresentRoute } from '../../src/router/present-route.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { outcome, ownRows } from './fault-ground.ts'
+import { moveTo } from './faults/another-server.ts'
 import { permitsOut } from './settle.ts'
 
 const TENANTS = ['acme', 'globex', 'initech']
@@ -54,6 +60,60 @@ describe('a connection that is closed while idle, and whose server says nothing'
     await vi.waitFor(() => expect(permitsOut(world)).toBe(0), within15s)
     expect(await world.sessions()).toBe(0)
     await warm(world)
+  })
+
+  it('keeps no tenant that is moved from there from its connections', async () => {
+    await using proxy = await startFaultProxy(sharedPostgres())
+    await using world = await startWorld(TENANTS, { address: proxy, ...BEHIND, maxConnectionsPerTenant: 1 })
+    await closeInTheDark(world, proxy)
+    await moveTo(world, ['acme'], 'sound', sharedPostgres())
+    expect(world.router.stats().servers).toContainEqual(
+      expect.objectContaining({ server: 'main', quarantined: 3, out: 3 }),
+    )
+    expect(world.router.stats().connections.out).toBe(1)
+    await proxy.setMode('pass')
+    await vi.waitFor(() => expect(permitsOut(world)).toBe(1), within15s)
+  })
+
+  it('is sought at an address that its server has no more without harm to the breaker, and then given up', async () => {
+    await using world = await startWorld(['acme'])
+    const lease = await world.lease('acme')
+    const { record } = (await world.directory.tenant(lease.tenant.id)) ?? {}
+    const server = (await world.directory.server('main'))?.record
+    if (!record || !server) throw new Error('they are on record')
+    const asked: Suspect[] = []
+    const seek = byPresentRoute(world.directory, (suspect) => {
+      asked.push(suspect)
+      return Promise.reject(new ServerUnavailableError('nobody answers'))
+    })
+    const suspect = { pid: 1, openedAt: 0, role: 'r', database: 'd', record, server }
+    const signal = AbortSignal.timeout(5_000)
+    const elsewhere = { ...server, endpoints: [{ role: 'primary' as const, host: '127.0.0.1', port: 1 }] }
+    await expect(seek(suspect, signal)).rejects.toMatchObject({ code: 'server_unavailable' })
+    await expect(seek({ ...suspect, server: elsewhere }, signal)).rejects.toMatchObject({
+      code: 'unsupported',
+    })
+    const gone = { ...server, id: 'gone' }
+    await expect(seek({ ...suspect, server: gone }, signal)).rejects.toMatchObject({ code: 'unsupported' })
+    expect(asked.map(({ isFormer }) => isFormer)).toEqual([undefined, true, true])
+    lease.release()
+  })
+
+  it('is not taken for a younger one of its role that has its number by now', async () => {
+    await using world = await startWorld(['acme'])
+    using lease = await world.lease('acme')
+    const { record } = (await world.directory.tenant(lease.tenant.id)) ?? {}
+    const server = (await world.directory.server('main'))?.record
+    if (!record || !server) throw new Error('they are on record')
+    const isGone = (suspect: Suspect) =>
+      world.opener.confirmGone(suspect, AbortSignal.timeout(5_000), new Breakers(new EventHub()))
+    const { pid, openedAt } = lease.connection
+    const { role, database } = record.route
+    const suspect = { pid, openedAt: openedAt - 3_600_000, role, database, record, server }
+    expect(await isGone(suspect)).toBe(true)
+    expect((await lease.run({ text: 'select 1 as one' })).rows).toEqual([{ one: 1 }])
+    expect(await isGone({ ...suspect, openedAt })).toBe(true)
+    await vi.waitFor(() => expect(lease.connection.isOpen).toBe(false), within15s)
   })
 
   it('holds up close() no longer than a goodbye, and leaves nothing in the process', async () => {

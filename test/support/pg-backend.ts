@@ -49,6 +49,7 @@ export class PgBackend {
   #end: Error | undefined
   #running: Running | undefined
   #cancelling: Promise<void> | undefined
+  #cancelOver: AbortController | undefined
   #hasServerEnded = false
 
   /** Takes the socket over. */
@@ -121,7 +122,10 @@ export class PgBackend {
     if (!running || this.#end) return this.#cancelling ?? Promise.resolve()
     running.cancelReason ??= reason
     const isWanted = () => this.#running === running
-    this.#cancelling ??= requestCancel(this.#target, this.#login.key, CANCEL_TIMEOUT_MS, isWanted)
+    if (this.#cancelling) return this.#cancelling
+    this.#cancelOver = new AbortController()
+    const { signal } = this.#cancelOver
+    this.#cancelling = requestCancel(this.#target, this.#login.key, CANCEL_TIMEOUT_MS, isWanted, signal)
       .catch((cause: Error) => this.destroy(cause))
       .finally(() => {
         this.#cancelling = undefined
@@ -212,6 +216,7 @@ export class PgBackend {
   /** The socket has closed. */
   #lose(): void {
     this.destroy(new Error('the socket closed'))
+    this.#cancelOver?.abort(this.lost())
     const running = this.#running
     this.#running = undefined
     if (!running) return

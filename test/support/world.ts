@@ -55,6 +55,8 @@ export class World implements AsyncDisposable {
   readonly registry: Registry
   readonly directory: Directory
   readonly router: TenantRouter
+  /** What opens the router's connections, and looks after those it lost. */
+  readonly opener: RouteOpener
   readonly places: ReadonlyMap<string, TenantPlace>
   readonly #folder: string
   readonly #newRouter: (directory: Directory) => TenantRouter
@@ -64,12 +66,14 @@ export class World implements AsyncDisposable {
     server: PostgresServer,
     registry: Registry,
     places: ReadonlyMap<string, TenantPlace>,
+    opener: RouteOpener,
     newRouter: (directory: Directory) => TenantRouter,
   ) {
     this.#folder = folder
     this.server = server
     this.registry = registry
     this.places = places
+    this.opener = opener
     this.directory = new Directory(registry)
     this.#newRouter = newRouter
     this.router = newRouter(this.directory)
@@ -173,6 +177,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
     server,
     registry,
     places,
+    opener,
     (directory) => new TenantRouter(directory, backends, routerOptions),
   )
 }

@@ -12,9 +12,13 @@ export interface Suspect {
   /** What it was opened as and in. */
   readonly role: string
   readonly database: string
+  /** It is at least as old as that: monotonic milliseconds. */
+  readonly openedAt: number
   readonly server: ServerRecord
   /** By whose route to log in and look: the record it was opened by, or a newer one of the same server. */
   readonly record: TenantRecord
+  /** The server's record leads elsewhere by now, or is gone: that nobody answers there says nothing of the server. */
+  readonly isFormer?: boolean
 }
 
 /** Whether the server has let go of the backend; false or an error: ask again later. Does nothing once aborted. */
@@ -128,6 +132,7 @@ export class Retirement {
   }
 
   #destroy(slot: Slot, reason: CloseReason, cause: Error | undefined): void {
+    if (!slot.isLive) return
     slot.become('closing')
     slot.closeReason ??= reason
     slot.connection.destroy(cause ?? new InternalError('a connection could not be cleaned'))
@@ -155,7 +160,8 @@ export class Retirement {
 
 function suspectIn({ pool, connection }: Slot): Suspect {
   const { record, server } = pool
-  return { pid: connection.pid, role: record.route.role, database: record.route.database, server, record }
+  const { role, database } = record.route
+  return { pid: connection.pid, openedAt: connection.openedAt, role, database, server, record }
 }
 
 function late(what: string): () => Error {

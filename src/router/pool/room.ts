@@ -91,7 +91,8 @@ export class Room {
           ? other.id === pool.id
           : bound !== 'server' || other.scopes.server === pool.scopes.server
       if (!isIn) continue
-      for (const slot of other.slots) if (bound !== 'process' || slot.state !== 'quarantined') yield slot
+      const isKept = bound === 'server' || bound === 'tenant'
+      for (const slot of other.slots) if (isKept || slot.state !== 'quarantined') yield slot
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Trust } from '../../connection/connection.ts'
-import type { ServerRecord } from '../../registry/server-record.ts'
+import { isSamePlace, type ServerRecord } from '../../registry/server-record.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { Waiter } from '../scheduling/waiter.ts'
@@ -142,8 +142,7 @@ export class TenantPool {
 
   /** Whether the record leads where these connections went; its budget and labels may differ. */
   isOn(server: ServerRecord): boolean {
-    const place = ({ id, endpoints, tls, via }: ServerRecord) => JSON.stringify([id, endpoints, tls, via])
-    return server === this.server || place(server) === place(this.server)
+    return isSamePlace(server, this.server)
   }
 
   add(slot: Slot): void {

@@ -78,7 +78,7 @@ export class Circulation {
     slot.pool.memory.noteOpened()
     slot.become('cleaning')
     void slot.connection.closed.then(() => this.#closed(slot))
-    this.#place(slot, false)
+    this.#place(slot, true)
     // Its place among the openings came free.
     this.#parts.dispatcher.pump()
   }
@@ -110,7 +110,7 @@ export class Circulation {
   }
 
   /** Where a connection goes that is open, clean and nobody's: to the next of its tenant, away, or idle. */
-  #place(slot: Slot, mayYield = true): void {
+  #place(slot: Slot, isNew = false): void {
     const { pool } = slot
     const { lending, turns, dispatcher, retirement } = this.#parts
     if (!slot.connection.isOpen) return
@@ -118,11 +118,11 @@ export class Circulation {
     if (slot.closeReason || pool.isDraining) return this.close(slot, slot.closeReason ?? 'rotated')
     if (retirement.closeIfWorn(slot, this.#options.maxStatementsPerConnection)) return dispatcher.pump()
     if (turns.isOutdated(pool)) dispatcher.pump()
-    const waiter = pool.waiters.length > 0 ? lending.firstServable(pool, slot.trust) : undefined
+    const waiter = isNew ? lending.firstOfOpened(pool, slot.trust) : lending.firstServable(pool, slot.trust)
     if (!waiter) {
       pool.putIdle(slot)
       dispatcher.noteIdle(pool)
-    } else if (mayYield && turns.mustYield(pool, waiter)) {
+    } else if (!isNew && turns.mustYield(pool, waiter)) {
       this.close(slot, 'fairness')
       dispatcher.pump()
     } else {
@@ -150,6 +150,7 @@ export class Circulation {
     slot.lost?.()
     lending.end(slot)
     retirement.socketClosed(slot)
+    this.#refuseCold(slot)
     dispatcher.pump()
   }
 

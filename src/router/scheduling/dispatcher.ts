@@ -88,7 +88,7 @@ export class Dispatcher {
 
   /** Opens a connection, or makes room for one. Returns milliseconds until it is worth asking again. */
   #openFor(turn: Turn, inOrder: readonly Turn[], at: number): number {
-    const { opener, gate, room, turns } = this.#parts
+    const { opener, gate, room, turns, reclaimer } = this.#parts
     const { waiter, pool, isCold } = turn
     const { trust } = waiter.request
     if (waiter.isSettled) return NEVER
@@ -101,7 +101,12 @@ export class Dispatcher {
       isGrowth ? this.#growsInMs(waiter, pool) : 0,
     )
     if (notBeforeMs > 0) return notBeforeMs
-    if (!opener.hasRoom(pool) || opener.isOpening(pool, trust) || turns.mustEnd(pool, waiter)) return NEVER
+    if (!opener.hasRoom(pool) || opener.isOpening(pool, trust)) return NEVER
+    if (turns.mustEnd(pool, waiter)) {
+      // What it has serves its other trust class alone.
+      reclaimer.end(pool)
+      return NEVER
+    }
     if (room.fullBound(pool) !== undefined) return this.#makeRoom(turn, isGrowth)
     const permit = room.take(pool)
     if (typeof permit === 'string') return NEVER

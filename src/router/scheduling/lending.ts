@@ -23,9 +23,18 @@ export class Lending {
     return pool.waiters.find(({ request }) => request.trust === trust && this.mayServe(pool, request))
   }
 
+  /** Who gets a connection that was opened: interactive leases come before batch ones, for whom less is done. */
+  firstOfOpened(pool: TenantPool, trust: Trust): Waiter | undefined {
+    const isMeant = (waiter: Waiter) => waiter.isNested || waiter.request.class === 'interactive'
+    return (
+      pool.waiters.find(
+        (waiter) => waiter.request.trust === trust && isMeant(waiter) && this.mayServe(pool, waiter.request),
+      ) ?? this.firstServable(pool, trust)
+    )
+  }
+
   /**
    * For whom a connection is to be opened: interactive leases come before batch ones, for whom less is done.
-   * Whoever is first in the queue gets it.
    */
   firstForOpening(pool: TenantPool, trust: Trust): Waiter | undefined {
     let batch: Waiter | undefined

@@ -8,8 +8,9 @@ import type { TenantPool } from '../pool/tenant-pool.ts'
 /** A batch lease, and a tenant that has a connection, end no hot pool, nor the surplus of one that used it within this. */
 export const SURPLUS_SPARED_MS = 1_000
 
+const isIdle = (pool: TenantPool) => pool.idleSlots.length === pool.census.live
 /** Every connection of the pool is idle, and nobody waits for another. */
-const isUnused = (pool: TenantPool) => pool.idleSlots.length === pool.slots.size && pool.waiters.length === 0
+const isUnused = (pool: TenantPool) => isIdle(pool) && pool.waiters.length === 0
 
 /**
  * Makes room where a bound is full: surplus connections first, then those of the tenant used least, by recency
@@ -106,8 +107,14 @@ export class Reclaimer {
           (pool) => pool.priority,
         )
     if (!victim || (isSparing && victim.isHot)) return false
-    for (const slot of victim.idleSlots.slice()) this.#close(slot, 'pool_limit')
+    this.end(victim)
     return true
+  }
+
+  /** Makes its place free where all it has is idle. */
+  end(pool: TenantPool): void {
+    if (!isIdle(pool)) return
+    for (const slot of pool.idleSlots.slice()) this.#close(slot, 'pool_limit')
   }
 }
 

@@ -1,4 +1,5 @@
 import { vi } from 'vitest'
+import type { PoolStats } from '../../../src/router/stats.ts'
 import { serverRecord } from '../../registry/records.ts'
 import type { World } from '../../support/world.ts'
 import { audit } from '../../support/world-records.ts'
@@ -24,7 +25,8 @@ export async function moveTo(
   const haveMoved = async () => {
     for (const tenant of tenants) await touch(world, tenant)
     const { pools } = world.router.stats()
-    const moving = pools.filter((pool) => tenants.includes(pool.tenant) && pool.server !== id)
+    const left = ({ idle, leased, cleaning, closing }: PoolStats) => idle + leased + cleaning + closing > 0
+    const moving = pools.filter((pool) => tenants.includes(pool.tenant) && pool.server !== id && left(pool))
     if (moving.length > 0) throw new Error(`${moving.length} have not moved to ${id} yet`)
   }
   await vi.waitFor(haveMoved, { timeout: 10_000 })

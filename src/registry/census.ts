@@ -32,14 +32,15 @@ export class Census {
   /**
    * The registry answered that there is nothing of this key. A change that was heard of may have been its removal,
    * or come before everything was lost.
+   * @returns whether a record of it is held, and what else is held is still there.
    * @throws {AnswerRefusedError} when a record is held, and what else is held is gone as well.
    * @throws {RegistryUnavailableError} when that cannot be found out.
    */
-  async refuseVanished(key: string): Promise<void> {
-    if (this.#cache.get(key)?.entry === undefined) return
+  async refuseVanished(key: string): Promise<boolean> {
+    if (this.#cache.get(key)?.entry === undefined) return false
     const isWhole =
       (await this.#compared(key)) ?? (this.#cache.isChangeHeard(key) || (await this.#isAnythingThere()))
-    if (isWhole || this.#cache.get(key)?.entry === undefined) return
+    if (isWhole || this.#cache.get(key)?.entry === undefined) return true
     throw new AnswerRefusedError('vanished', `${key} is gone from the registry, and so is much else`)
   }
 

@@ -215,6 +215,8 @@ export class Directory implements AsyncDisposable {
         signal,
       )
     } catch (error) {
+      // Ended by close(), the read says nothing of the registry.
+      this.#refuseClosed()
       // Asked again: the read may have taken long, and what is held may be another by now.
       const still =
         error instanceof RegistryUnavailableError ? this.#freshness.servable(this.#cache.get(key)) : undefined
@@ -229,8 +231,10 @@ export class Directory implements AsyncDisposable {
     this.#refuseClosed()
     const pending = this.#cache.begin(key)
     try {
-      const entry = await this.#reader.find(kind, id)
-      if (entry === undefined) await this.#census.refuseVanished(key)
+      let entry = await this.#reader.find(kind, id)
+      // That there is nothing may have been said just before the registry was whole again: it counts if said twice.
+      if (entry === undefined && (await this.#census.refuseVanished(key)))
+        entry = await this.#reader.find(kind, id)
       this.#cache.store(pending, entry, this.#heardAt)
       this.#refused.accept(key)
       if (entry?.mayLag || this.#cache.isChangeHeard(key)) this.#refused.pause(key, LAG_PAUSE_MS)

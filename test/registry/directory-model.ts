@@ -29,6 +29,8 @@ export class DirectoryModel {
   readonly #broken: string[] = []
   #generation = 1
   #truth: TenantRecord['status'] | 'removed' = 'active'
+  /** Of the truth; times do not tell it from what was before, in a clock that stands. */
+  #revision = 0
   /** When the truth became that (`performance.now()`), and since when the registry says all of it to everyone. */
   #changedAt = 0
   #soundSince: number | undefined
@@ -65,7 +67,7 @@ export class DirectoryModel {
 
   put(status: TenantRecord['status']): void {
     if (this.#truth === 'removed') this.#generation++
-    this.registry.put(tenant('acme', { status, generation: this.#generation }))
+    this.#revision = this.registry.put(tenant('acme', { status, generation: this.#generation }))
     this.#change(status)
   }
 
@@ -249,7 +251,8 @@ export class DirectoryModel {
   }
 
   #remember(answer: Answer): void {
-    const isActive = answer instanceof Object && answer.record.status === 'active'
+    const isActive =
+      answer instanceof Object && answer.record.status === 'active' && answer.revision >= this.#revision
     if (!isActive) this.#activeAt = undefined
     // What is served of an outage is no newer for being served.
     else if (this.#darkSince === undefined && this.#soundSince !== undefined)

@@ -37,8 +37,8 @@ interface BlockedIn {
   readonly oldest: Blocked
 }
 
-/** What many wait for room in: a server, the process, or one tenant with its two trust classes. */
-type WaitedFor = SharedScope | TenantPool
+/** What many wait for room in: a server, the process, one tenant with its two trust classes, or the pools. */
+type WaitedFor = SharedScope | TenantPool | 'pools'
 type ByClass<T> = Partial<Record<AcquireRequest['class'], T>>
 
 /**
@@ -55,8 +55,6 @@ export class Turns {
   readonly #room: Room
   readonly #lending: Lending
   readonly #blocked = new Map<WaitedFor, ByClass<BlockedIn>>()
-  /** Who comes first of those that found no place among the pools at the last look. */
-  #withoutPlace: ByClass<Turn> = {}
 
   constructor(room: Room, lending: Lending) {
     this.#room = room
@@ -82,7 +80,6 @@ export class Turns {
   /** A new look at all who wait begins. */
   begin(): void {
     this.#blocked.clear()
-    this.#withoutPlace = {}
   }
 
   inOrder(pools: Iterable<TenantPool>): Turn[] {
@@ -111,17 +108,19 @@ export class Turns {
 
   /** It found no place among the pools. */
   noteWithoutPlace(turn: Turn): void {
-    this.#withoutPlace[turn.waiter.request.class] ??= turn
+    this.#note('pools', { turn, bound: 'pools' })
   }
 
   /** It found no room, and none is on its way. */
   noteBlocked(turn: Turn, bound: Bound): void {
-    const scope = bound === 'tenant' ? turn.pool : this.#room.scope(bound, turn.pool)
+    this.#note(bound === 'tenant' ? turn.pool : this.#room.scope(bound, turn.pool), { turn, bound })
+  }
+
+  #note(scope: WaitedFor, blocked: Blocked): void {
     const present = this.#blocked.get(scope) ?? {}
-    const blocked = { turn, bound }
-    const { class: leaseClass } = turn.waiter.request
+    const { class: leaseClass } = blocked.turn.waiter.request
     const { first, oldest } = present[leaseClass] ?? { first: blocked, oldest: blocked }
-    present[leaseClass] = { first, oldest: isOlder(turn, oldest.turn) ? blocked : oldest }
+    present[leaseClass] = { first, oldest: isOlder(blocked.turn, oldest.turn) ? blocked : oldest }
     this.#blocked.set(scope, present)
   }
 
@@ -153,10 +152,7 @@ export class Turns {
   /** Whether the pool gives its place to a tenant that waits for one: it opens nothing more. */
   mustEnd(pool: TenantPool, own: Waiter): boolean {
     if (own.isNested || pool.census.live === 0) return false
-    const { interactive, batch } = this.#withoutPlace
-    return [interactive, batch].some(
-      (turn) => turn && isRival(turn, pool, own) && this.#comesFirst({ turn, bound: 'pools' }, pool, own),
-    )
+    return this.#rivals('pools', pool, own).some((rival) => this.#comesFirst(rival, pool, own))
   }
 
   /** Those blocked in the scope that came before, of another tenant or of the other trust class. */

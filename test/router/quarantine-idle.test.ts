@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { ServerUnavailableError } from '../../src/errors.ts'
 import { Breakers } from '../../src/router/breaker/breakers.ts'
 import { EventHub } from '../../src/router/events.ts'
+import type { Lease } from '../../src/router/lease.ts'
 import type { Suspect } from '../../src/router/pool/retirement.ts'
 import { byPresentRoute } from '../../src/router/present-route.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
@@ -29,6 +30,15 @@ async function closeInTheDark(world: World, proxy: FaultProxy): Promise<void> {
   await proxy.setMode('black-hole')
   for (const tenant of TENANTS) expect(world.router.evict(tenant)).toBe(1)
   await vi.waitFor(() => expect(world.router.stats().connections.quarantined).toBe(3), within15s)
+}
+
+/** The backend of a lease, as if it had been lost. */
+async function asSuspect(world: World, { connection, tenant }: Lease): Promise<Suspect> {
+  const { record } = (await world.directory.tenant(tenant.id)) ?? {}
+  const server = (await world.directory.server('main'))?.record
+  if (!record || !server) throw new Error('they are on record')
+  const { role, database } = record.route
+  return { pid: connection.pid, openedAt: connection.openedAt, role, database, record, server }
 }
 
 describe('a connection that is closed while idle, and whose server says nothing', () => {
@@ -78,15 +88,13 @@ describe('a connection that is closed while idle, and whose server says nothing'
   it('is sought at an address that its server has no more without harm to the breaker, and then given up', async () => {
     await using world = await startWorld(['acme'])
     const lease = await world.lease('acme')
-    const { record } = (await world.directory.tenant(lease.tenant.id)) ?? {}
-    const server = (await world.directory.server('main'))?.record
-    if (!record || !server) throw new Error('they are on record')
+    const suspect = await asSuspect(world, lease)
     const asked: Suspect[] = []
     const seek = byPresentRoute(world.directory, (suspect) => {
       asked.push(suspect)
       return Promise.reject(new ServerUnavailableError('nobody answers'))
     })
-    const suspect = { pid: 1, openedAt: 0, role: 'r', database: 'd', record, server }
+    const { server } = suspect
     const signal = AbortSignal.timeout(5_000)
     const elsewhere = { ...server, endpoints: [{ role: 'primary' as const, host: '127.0.0.1', port: 1 }] }
     await expect(seek(suspect, signal)).rejects.toMatchObject({ code: 'server_unavailable' })
@@ -102,17 +110,12 @@ describe('a connection that is closed while idle, and whose server says nothing'
   it('is not taken for a younger one of its role that has its number by now', async () => {
     await using world = await startWorld(['acme'])
     using lease = await world.lease('acme')
-    const { record } = (await world.directory.tenant(lease.tenant.id)) ?? {}
-    const server = (await world.directory.server('main'))?.record
-    if (!record || !server) throw new Error('they are on record')
-    const isGone = (suspect: Suspect) =>
-      world.opener.confirmGone(suspect, AbortSignal.timeout(5_000), new Breakers(new EventHub()))
-    const { pid, openedAt } = lease.connection
-    const { role, database } = record.route
-    const suspect = { pid, openedAt: openedAt - 3_600_000, role, database, record, server }
-    expect(await isGone(suspect)).toBe(true)
+    const suspect = await asSuspect(world, lease)
+    const isGone = (sought: Suspect) =>
+      world.opener.confirmGone(sought, AbortSignal.timeout(5_000), new Breakers(new EventHub()))
+    expect(await isGone({ ...suspect, openedAt: suspect.openedAt - 3_600_000 })).toBe(true)
     expect((await lease.run({ text: 'select 1 as one' })).rows).toEqual([{ one: 1 }])
-    expect(await isGone({ ...suspect, openedAt })).toBe(true)
+    expect(await isGone(suspect)).toBe(true)
     await vi.waitFor(() => expect(lease.connection.isOpen).toBe(false), within15s)
   })
 

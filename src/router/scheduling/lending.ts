@@ -23,24 +23,26 @@ export class Lending {
     return pool.waiters.find(({ request }) => request.trust === trust && this.mayServe(pool, request))
   }
 
-  /** Who gets a connection that was opened: interactive leases come before batch ones, for whom less is done. */
-  firstOfOpened(pool: TenantPool, trust: Trust): Waiter | undefined {
-    const isMeant = (waiter: Waiter) => waiter.isNested || waiter.request.class === 'interactive'
-    return (
-      pool.waiters.find(
-        (waiter) => waiter.request.trust === trust && isMeant(waiter) && this.mayServe(pool, waiter.request),
-      ) ?? this.firstServable(pool, trust)
-    )
+  /** For whom a connection is to be opened. */
+  firstForOpening(pool: TenantPool, trust: Trust): Waiter | undefined {
+    return this.#interactiveFirst(pool, trust, ({ onlyIfWarm }) => !onlyIfWarm)
   }
 
-  /**
-   * For whom a connection is to be opened: interactive leases come before batch ones, for whom less is done.
-   */
-  firstForOpening(pool: TenantPool, trust: Trust): Waiter | undefined {
+  /** Who gets a connection that was opened: not a batch lease before the interactive one that it was opened for. */
+  firstOfOpened(pool: TenantPool, trust: Trust): Waiter | undefined {
+    return this.#interactiveFirst(pool, trust, () => true)
+  }
+
+  /** Interactive leases come before batch ones, for whom less is done. */
+  #interactiveFirst(
+    pool: TenantPool,
+    trust: Trust,
+    isMeant: (request: AcquireRequest) => boolean,
+  ): Waiter | undefined {
     let batch: Waiter | undefined
     for (const waiter of pool.waiters) {
       const { request, isNested } = waiter
-      if (request.trust !== trust || request.onlyIfWarm || !this.mayServe(pool, request)) continue
+      if (request.trust !== trust || !isMeant(request) || !this.mayServe(pool, request)) continue
       if (isNested || request.class === 'interactive') return waiter
       batch ??= waiter
     }

@@ -23,12 +23,32 @@ export async function cancelUntilQuiet(
 ): Promise<void> {
   const late = () => new InternalError('the last statement took too long to end after it was cancelled')
   const over = new AbortController()
-  const cancelling = cancelAgain(connection, quiet, over.signal, reason)
+  const forget = whenClosed(connection, () => over.abort())
   try {
-    await within(Promise.race([cancelling, connection.closed]), CANCEL_MS, late)
+    await within(cancelAgain(connection, quiet, over.signal, reason), CANCEL_MS, late)
+  } catch (error) {
+    // One that has ended is quiet.
+    if (connection.isOpen) throw error
   } finally {
+    forget()
     over.abort() // no timer outlives this
   }
+}
+
+/** By connection, who is to be told of its end: each `then` on a promise would stay for as long as that is open. */
+const listeners = new WeakMap<Connection, Set<() => void>>()
+
+/** @returns what forgets the listener. */
+function whenClosed(connection: Connection, listener: () => void): () => void {
+  const present = listeners.get(connection) ?? new Set()
+  if (!listeners.has(connection)) {
+    listeners.set(connection, present)
+    void connection.closed.then(() => {
+      for (const tell of present) tell()
+    })
+  }
+  present.add(listener)
+  return () => present.delete(listener)
 }
 
 async function cancelAgain(

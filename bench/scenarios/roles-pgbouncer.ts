@@ -12,7 +12,7 @@ export const rolesPgbouncer: Scenario = {
   title: 'the same, a role per tenant: connections beyond the budget of 100',
   against: 'PgBouncer, a role per tenant, its clients kept open',
   needs: ZIPF.needs,
-  latenciesMs: [0],
+  latenciesMs: [0, 1],
   pairs: 3,
   goals: [
     {

@@ -25,6 +25,15 @@ const WITH_IDENTIFIER = DATABASE.replace(
   '(select s.system_identifier::pg_catalog.text from pg_catalog.pg_control_system() s)',
 )
 const WITHOUT_IDENTIFIER = DATABASE.replace('%s', 'null::pg_catalog.text')
+/**
+ * The same without looking into a table: planned and run in a fifth of the time, in a backend that knows none yet. The
+ * last folder on the way to pg_class (1259) is named by the database's oid, in whatever tablespace it is.
+ */
+const AT_A_GLANCE = `
+  select (pg_catalog.pg_control_system()).system_identifier as system_identifier,
+         pg_catalog.pg_relation_filepath(1259::pg_catalog.regclass) as path,
+         pg_catalog.current_database() as database_name`
+const DATABASE_FOLDER = /\/(\d+)\/\d+$/
 
 export type Pin = Extract<Identity, { kind: 'pin' }>
 
@@ -60,7 +69,7 @@ export async function readPin(connection: Connection): Promise<Pin> {
     throw error
   })
   if (isInside && !result) await connection.run({ text: 'rollback to pin', prepare: false })
-  return pinOf(result ?? (await connection.run({ text: WITHOUT_IDENTIFIER, prepare: false })))
+  return pinOf(rowOf(result ?? (await connection.run({ text: WITHOUT_IDENTIFIER, prepare: false }))))
 }
 
 /** @returns in words what is instead of one stamp, where there is none. */
@@ -100,9 +109,27 @@ async function proveStamp(connection: Connection, record: TenantRecord, incarnat
 }
 
 async function provePin(connection: Connection, record: TenantRecord, pinned: Pin): Promise<void> {
-  const text = pinned.systemIdentifier === null ? WITHOUT_IDENTIFIER : WITH_IDENTIFIER
-  const differs = pinDifference(pinned, pinOf(await connection.run({ text, prepare: false })))
+  const found = (await glance(connection, pinned)) ?? (await lookUp(connection, pinned))
+  const differs = pinDifference(pinned, found)
   if (differs) throw unknown(record, `its ${differs} is not the one it was pinned by`)
+}
+
+/** Undefined where the server does not say it so: it refuses a function, or keeps its files elsewhere. */
+async function glance(connection: Connection, pinned: Pin): Promise<Pin | undefined> {
+  if (pinned.systemIdentifier === null) return undefined
+  const result = await connection.run({ text: AT_A_GLANCE, prepare: false }).catch((error: unknown) => {
+    if (error instanceof TenantryError && error.code === 'sql_error') return undefined
+    throw error
+  })
+  // The columns are those of AT_A_GLANCE above.
+  const row = result?.rows[0] as Record<string, string | null> | undefined
+  const oid = DATABASE_FOLDER.exec(row?.path ?? '')?.[1]
+  return row && oid ? pinOf({ ...row, server_address: null, database_oid: oid }) : undefined
+}
+
+async function lookUp(connection: Connection, pinned: Pin): Promise<Pin> {
+  const text = pinned.systemIdentifier === null ? WITHOUT_IDENTIFIER : WITH_IDENTIFIER
+  return pinOf(rowOf(await connection.run({ text, prepare: false })))
 }
 
 /** What a database was pinned by and does not have; undefined where it has all. */
@@ -119,9 +146,12 @@ export function pinDifference(pinned: Pin, found: Pin): string | undefined {
   )
 }
 
-function pinOf(result: StatementResult): Pin {
+function rowOf(result: StatementResult): Record<string, string | null> {
   // The columns are those of DATABASE above.
-  const row = result.rows[0] as Record<string, string | null>
+  return result.rows[0] as Record<string, string | null>
+}
+
+function pinOf(row: Record<string, string | null>): Pin {
   return {
     kind: 'pin',
     systemIdentifier: row.system_identifier ?? null,

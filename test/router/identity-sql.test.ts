@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
-import type { Identity } from '../../src/tenant/tenant-record.ts'
+import { describe, expect, it, vi } from 'vitest'
+import type { Identity, TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { startWorld, type World } from '../support/world.ts'
 
 /** Code under each name that a statement of ours could leave to the search path; it says that it was reached. */
@@ -71,4 +71,53 @@ describe('what a tenant planted under the names in our statements', () => {
       expect(await hasSprung(world)).toBe(false)
     })
   }
+})
+
+describe('a pinned database', () => {
+  const otherOid = (record: TenantRecord): TenantRecord => {
+    const { identity } = record
+    if (identity?.kind !== 'pin') throw new Error('the world pins its tenants')
+    return { ...record, identity: { ...identity, databaseOid: identity.databaseOid + 1 } }
+  }
+
+  for (const [where, arrange] of [
+    ['without a look into a table', 'revoke select on pg_catalog.pg_database from public'],
+    [
+      'where the role may not see paths of files',
+      'revoke execute on function pg_catalog.pg_relation_filepath(regclass) from public',
+    ],
+  ] as const) {
+    it(`is recognised ${where}, and no other in its place`, async () => {
+      await using world = await startWorld(['acme'])
+      await world.execute('acme', arrange)
+      ;(await world.lease('acme')).release()
+      world.router.evict('acme')
+      await world.change('acme', otherOid)
+      await vi.waitFor(() => expect(world.lease('acme')).rejects.toMatchObject({ code: 'identity_unknown' }))
+    })
+  }
+
+  it('is recognised in a tablespace of its own', async () => {
+    await using world = await startWorld(['acme'])
+    const { database } = world.placeOf('acme')
+    const space = `space_${randomUUID().replaceAll('-', '')}`
+    const admin = await world.server.connect()
+    try {
+      await admin.query('set allow_in_place_tablespaces = on')
+      await admin.query(`create tablespace ${space} location ''`)
+      await admin.query(`alter database ${database} set tablespace ${space}`)
+      await world.execute('acme', 'revoke select on pg_catalog.pg_database from public')
+      const lease = await world.lease('acme')
+      expect((await lease.run({ text: 'select distinct tenant from notes' })).rows).toEqual([
+        { tenant: 'acme' },
+      ])
+      lease.release()
+      world.router.evict('acme')
+      // The session ends a moment after its client.
+      await vi.waitFor(() => admin.query(`alter database ${database} set tablespace pg_default`))
+      await admin.query(`drop tablespace ${space}`)
+    } finally {
+      await admin.end()
+    }
+  })
 })

@@ -133,6 +133,8 @@ function tenantRecord(
     limits: { weight: 1 },
     labels: {},
     schemaVersion: null,
+    operation: null,
+    deletion: null,
     createdAt: now(),
     updatedAt: now(),
   }

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { keptRecord } from '../tenant/kept-record.ts'
 import { TenantIdSchema } from '../tenant/tenant-record.ts'
 
 export const AliasKind = z.enum(['hostname', 'external'])
 export type AliasKind = z.output<typeof AliasKind>
 
 /** Another name of a tenant: an entry of its own, so that two tenants cannot claim one name. */
-export const AliasRecord = z.strictObject({
+export const AliasRecord = keptRecord({
   kind: AliasKind,
   value: z.string().min(1).max(255),
   tenant: TenantIdSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keptRecord } from '../tenant/kept-record.ts'
 import { Labels, TenantIdSchema } from '../tenant/tenant-record.ts'
 
 export const KeyScope = z.discriminatedUnion('kind', [
@@ -14,7 +15,7 @@ export type KeyScope = z.output<typeof KeyScope>
 export const KeyId = z.string().regex(/^[a-z0-9]{12}$/)
 
 /** An API key `tk_<id>_<secret>`, without the secret. */
-export const KeyRecord = z.strictObject({
+export const KeyRecord = keptRecord({
   id: KeyId,
   scope: KeyScope,
   /** SHA-256 of the secret, base64url. The secret has 256 random bits, so a slow hash would add nothing. */

@@ -4,7 +4,7 @@ import type { Entry, Kind, ListFilter, Put } from './registry.ts'
 const MAX_PAGE = 1_000
 const DEFAULT_PAGE = 100
 
-export function pageSize(filter: ListFilter | undefined): number {
+export function pageSize(filter: { readonly limit?: number } | undefined): number {
   return Math.min(Math.max(filter?.limit ?? DEFAULT_PAGE, 1), MAX_PAGE)
 }
 
@@ -15,7 +15,10 @@ export function passes(entry: Entry<Kind>, filter: ListFilter | undefined): bool
   if (filter.tenant !== undefined && kind !== 'tenant' && kind !== 'server') {
     if (tenantOf({ kind, record }) !== filter.tenant) return false
   }
+  if (kind === 'operation' && filter.state !== undefined && record.state !== filter.state) return false
   if (kind !== 'tenant') return true
   if (filter.status !== undefined && record.status !== filter.status) return false
+  if (filter.server !== undefined && record.route.server !== filter.server) return false
+  if (filter.prefix !== undefined && !record.id.startsWith(filter.prefix)) return false
   return Object.entries(filter.labels ?? {}).every(([name, value]) => record.labels[name] === value)
 }

@@ -56,8 +56,9 @@ export function tenantOf(put: Pick<Put, 'kind' | 'record'>): string | undefined 
   const { kind, record } = put as Put // as above
   switch (kind) {
     case 'alias':
-    case 'operation':
       return record.tenant
+    case 'operation':
+      return record.tenant ?? undefined
     case 'key':
       return record.scope.kind === 'tenant' ? record.scope.tenant : undefined
     case 'tenant':

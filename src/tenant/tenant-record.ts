@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keptRecord } from './kept-record.ts'
 import { Sealed } from './sealed.ts'
 import { isTenantId } from './tenant-id.ts'
 import { TENANT_STATUSES } from './tenant-status.ts'
@@ -63,7 +64,32 @@ export const Isolation = z.strictObject({
 })
 export type Isolation = z.output<typeof Isolation>
 
-export const TenantRecord = z.strictObject({
+/** Of a deleted tenant: what it comes back to where it is undeleted, and until when it surely can be. */
+export const Deletion = z.strictObject({
+  at: z.iso.datetime(),
+  /** Not purged before, unless somebody says so. */
+  purgeAfter: z.iso.datetime(),
+  /** As it was before. */
+  status: z.enum(TENANT_STATUSES),
+  statusReason: z.string().max(500).nullable(),
+  operation: z.uuid().nullable(),
+  /** Login roles that were open and have been locked. */
+  logins: z.array(z.string().min(1).max(63)),
+})
+export type Deletion = z.output<typeof Deletion>
+
+/** A login role for a person or a tool, made beside the runtime's. Its password is not kept. */
+export const IssuedCredential = z.strictObject({
+  role: z.string().min(1).max(63),
+  readOnly: z.boolean(),
+  /** Its password is refused from then on. */
+  validUntil: z.iso.datetime(),
+  issuedBy: z.string().max(128),
+  issuedAt: z.iso.datetime(),
+})
+export type IssuedCredential = z.output<typeof IssuedCredential>
+
+export const TenantRecord = keptRecord({
   id: TenantIdSchema,
   /** Next value of a registry-wide sequence, taken when the tenant is made; part of every cache key. */
   generation: z.int().positive(),
@@ -79,6 +105,14 @@ export const TenantRecord = z.strictObject({
   limits: TenantLimits,
   labels: Labels,
   schemaVersion: z.string().nullable().default(null),
+  /** The operation that has the tenant; another begins only when that one is over. */
+  operation: z.uuid().nullable().default(null),
+  /** Null where it is not deleted. */
+  deletion: Deletion.nullable().default(null),
+  /** Login roles on its database that were not revoked; absent where there were never any. */
+  credentials: z.array(IssuedCredential).max(100).optional(),
+  /** When its login was last rotated; absent where it never was. */
+  rotatedAt: z.iso.datetime().optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 })

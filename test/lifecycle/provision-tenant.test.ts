@@ -74,30 +74,6 @@ describe.each([15, 18] as const)('provisioning on Postgres %i', (version) => {
 })
 
 describe('provisioning', () => {
-  it('leaves a tenant that another process finished alone, though its own run fails later', async () => {
-    await using ground = await LifecycleGround.withServer(18)
-    let fail: (error: Error) => void = () => undefined
-    const stuck = new Promise<void>((_, reject) => (fail = reject))
-    let arrive: () => void = () => undefined
-    const reached = new Promise<void>((resolve) => (arrive = resolve))
-    const hanging = {
-      ...ground.parts,
-      onStep: ({ name }: { name: string }) => {
-        if (name !== 'database') return undefined
-        arrive()
-        return stuck
-      },
-    }
-    const first = provisionTenant(hanging, { id: 'acme' }, 'test')
-    await reached
-    expect((await ground.tenant('acme')).status).toBe('provisioning')
-    const second = await provisionTenant(ground.parts, { id: 'acme' }, 'test')
-    fail(new InternalError('late'))
-    await expect(first).rejects.toThrow('late')
-    expect(second.tenant.status).toBe('active')
-    expect((await ground.tenant('acme')).status).toBe('active')
-  })
-
   it('refuses to leave the schema out for a tenant that was begun with one', async () => {
     await using ground = await LifecycleGround.withServer(18)
     const begun = provisionTenant(endingAfter(ground.parts, 'roles'), { id: 'acme', schema: SCHEMA }, 'test')

@@ -48,6 +48,8 @@ export function recordOf(
     limits: { weight: 1, ...limits },
     labels: {},
     schemaVersion: null,
+    operation: null,
+    deletion: null,
     createdAt: now,
     updatedAt: now,
   }

@@ -24,6 +24,8 @@ export interface CreateRouterOptions extends RouterOptions {
   readonly staleMaxMs?: number
   /** Where what is held of the registry is kept, for a start while the registry is down. Default: nowhere. */
   readonly snapshotFile?: string
+  /** Whether a Postgres registry of an older schema is brought to what this version knows. Default: true. */
+  readonly migrate?: boolean
   /** Functions that make short-lived passwords, by the name that a server's record has for its own. */
   readonly passwordProviders?: Readonly<Record<string, PasswordProvider>>
   /** How the names of database servers become addresses, anew for each connection. Default: `dns.lookup`. */
@@ -35,7 +37,7 @@ export interface CreateRouterOptions extends RouterOptions {
 /**
  * Opens the registry and a router over it. Closing the router closes both. A registry that does not answer is not
  * waited for, unless a snapshot stands in for it.
- * @throws {InvalidConfigError | RegistryUnavailableError | RegistryTooNewError}
+ * @throws {InvalidConfigError | RegistryUnavailableError | RegistryTooNewError | RegistryTooOldError}
  */
 export async function createRouter(options: CreateRouterOptions): Promise<TenantRouter> {
   const {
@@ -43,6 +45,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     masterKey,
     staleMaxMs = STALE_MAX_MS,
     snapshotFile,
+    migrate = true,
     passwordProviders,
     lookup,
     onFault = warn,
@@ -56,6 +59,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     staleMaxMs,
     snapshotFile,
     waitMs: WAIT_MS,
+    migrate,
     onFault,
   })
   const { directory, registry } = access

@@ -50,6 +50,7 @@ export type ErrorCode =
   | 'identity_unknown'
   | 'registry_unavailable'
   | 'registry_too_new'
+  | 'registry_too_old'
   | 'sealing_failed'
   | 'part_missing'
   | 'internal'
@@ -225,6 +226,17 @@ export class InvalidConfigError extends TenantryError {
 export class RevisionConflictError extends TenantryError {
   readonly code = 'revision_conflict'
   readonly publicDetail = 'The record was changed by someone else. Read it again.'
+}
+
+/** The caller said which revision the change is for (If-Match), and the record has another one. */
+export class RevisionNotMatchedError extends TenantryError {
+  readonly code = 'revision_conflict'
+  readonly publicDetail: string
+  constructor(wanted: number, found: number) {
+    const detail = `The record is at revision ${found}, not at ${wanted} as the request expects. Read it again.`
+    super(detail)
+    this.publicDetail = detail
+  }
 }
 
 /** The acquire deadline passed while every connection was leased. The message names the full budget. */
@@ -419,6 +431,12 @@ export class SnapshotRefusedError extends RegistryUnavailableError {}
 export class RegistryTooNewError extends TenantryError {
   readonly code = 'registry_too_new'
   readonly publicDetail = 'The service is older than its registry.'
+}
+
+/** The registry has a schema from before this version, and bringing it further is left to the operator. */
+export class RegistryTooOldError extends TenantryError {
+  readonly code = 'registry_too_old'
+  readonly publicDetail = 'The registry has yet to be migrated for this version of the service.'
 }
 
 /** A sealed secret does not open: wrong master key, or a record that was changed or copied. */

@@ -45,6 +45,7 @@ export const STATUS = {
   nested_lease: 503,
   not_warm: 503,
   registry_too_new: 503,
+  registry_too_old: 503,
   registry_unavailable: 503,
   router_closed: 503,
   server_unavailable: 503,

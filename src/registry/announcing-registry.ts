@@ -26,6 +26,7 @@ export function announcing(registry: Registry, announce: (change: Change) => voi
       }
       return revisions
     },
+    auditTrail: (cursor, filter, signal) => registry.auditTrail(cursor, filter, signal),
     nextGeneration: () => registry.nextGeneration(),
     changes: (position, signal) => registry.changes(position, signal),
     close: () => registry.close(),

@@ -1,5 +1,6 @@
 import { RegistryUnavailableError } from '../errors.ts'
 import type { AliasKind } from './alias-record.ts'
+import type { TrailFilter, TrailPage } from './audit/audit-trail.ts'
 import type { ChangeBatch, Commit, Entry, Expectation, Kind, ListFilter, Page, Registry } from './registry.ts'
 import { Wakeup } from './wakeup.ts'
 import { within } from './within.ts'
@@ -100,6 +101,10 @@ export class AwaitedRegistry implements Registry {
 
   async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {
     return this.#now().commit(commit, expectations)
+  }
+
+  async auditTrail(cursor?: string, filter?: TrailFilter, signal?: AbortSignal): Promise<TrailPage> {
+    return this.#now().auditTrail(cursor, filter, signal)
   }
 
   async nextGeneration(): Promise<number> {

@@ -1,5 +1,6 @@
 import { SnapshotRefusedError } from '../errors.ts'
 import type { Secret } from '../secret.ts'
+import { AuditKey } from './audit/audit-key.ts'
 import { AwaitedRegistry } from './awaited-registry.ts'
 import { Directory } from './directory.ts'
 import { DirectoryOptions } from './directory-options.ts'
@@ -11,7 +12,7 @@ import { SnapshotKeeper } from './snapshot/snapshot-keeper.ts'
 
 export interface RegistryAccessOptions {
   readonly url: string | Secret
-  /** Signs the snapshot. */
+  /** Signs the snapshot, and seals the audit. */
   readonly keys: MasterKeys
   /** Milliseconds that an active tenant is served for while the registry cannot be asked. */
   readonly staleMaxMs: number
@@ -21,6 +22,8 @@ export interface RegistryAccessOptions {
   readonly snapshotFile?: string | undefined
   /** Milliseconds between two writes of it, at least. */
   readonly snapshotEveryMs?: number
+  /** Whether a Postgres registry of an older schema is brought to what this version knows. Default: true. */
+  readonly migrate?: boolean
   /** Hears of what goes wrong in the background. */
   readonly onFault: (fault: unknown) => void
 }
@@ -52,15 +55,16 @@ export class RegistryAccess implements AsyncDisposable {
   /**
    * Resolves after the first try to open the registry, or `waitMs`. Where that failed, it is tried on in the background, and
    * the directory serves what the snapshot holds.
-   * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError} what waiting would not make right.
+   * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError | RegistryTooOldError} what waiting would not make right.
    */
   static async start(options: RegistryAccessOptions): Promise<RegistryAccess> {
     DirectoryOptions.parse({ staleMaxMs: options.staleMaxMs }) // before anything is open
     const file = await snapshotFileOf(options)
     // Before the registry is tried: from then on nothing is awaited until it is known which one to expect.
     const snapshot = await readSnapshot(file, options)
-    const { url, onFault, waitMs } = options
-    const open = (signal: AbortSignal) => openRegistry(url, { onFault, signal })
+    const { url, keys, onFault, waitMs, migrate = true } = options
+    const auditKey = new AuditKey(keys)
+    const open = (signal: AbortSignal) => openRegistry(url, { onFault, signal, auditKey, migrate })
     const registry = await AwaitedRegistry.start(open, onFault, waitMs)
     if (snapshot === undefined) return new RegistryAccess(registry, undefined, file, options)
     if (!registry.isOpen || registry.id === snapshot.registry) {

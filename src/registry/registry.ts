@@ -1,5 +1,6 @@
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { AliasKind, AliasRecord } from './alias-record.ts'
+import type { TrailFilter, TrailPage } from './audit/audit-trail.ts'
 import type { KeyRecord } from './key-record.ts'
 import type { OperationRecord } from './operation-record.ts'
 import type { ServerRecord } from './server-record.ts'
@@ -38,6 +39,8 @@ export interface AuditEntry {
   readonly actor: string
   readonly action: string
   readonly target: string
+  /** Whom it is about. Default: the tenant of a `tenant.…` action, or of all that is changed, where that is one. */
+  readonly tenant?: string
   readonly at: string
   readonly detail: Readonly<Record<string, string | number | boolean | null>>
 }
@@ -59,8 +62,14 @@ export interface ListFilter {
   readonly labels?: Readonly<Record<string, string>>
   /** Tenants only. */
   readonly status?: TenantRecord['status']
+  /** Tenants only: those whose route leads to this server. */
+  readonly server?: string
+  /** Tenants only: those whose id begins so; a part of an id. */
+  readonly prefix?: string
   /** Aliases, keys and operations: those of this tenant. */
   readonly tenant?: string
+  /** Operations only. */
+  readonly state?: OperationRecord['state']
   /** Entries of a page, 1 to 1,000. */
   readonly limit?: number
 }
@@ -105,6 +114,13 @@ export interface Registry extends AsyncDisposable {
    * @throws {RevisionConflictError} when an expectation does not hold.
    */
   commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]>
+
+  /**
+   * What `commit` was told for the audit, from after `cursor` in the filter's order. An entry is there once its commit
+   * has ended. Where entries are not one transaction with the change (a file), one may be there whose change was not
+   * written: the entry `registry.undone` says so.
+   */
+  auditTrail(cursor?: string, filter?: TrailFilter, signal?: AbortSignal): Promise<TrailPage>
 
   /** The next value of the registry-wide sequence, from 1. Never given twice; gaps are allowed. */
   nextGeneration(): Promise<number>

@@ -3,6 +3,7 @@ import { CancelledError, RegistryUnavailableError } from '../../src/errors.ts'
 import { describeChanges } from './conformance-changes.ts'
 import { describeCommits } from './conformance-commits.ts'
 import { describeEntries } from './conformance-entries.ts'
+import { describeTrail } from './conformance-trail.ts'
 import { Followed } from './followed.ts'
 import { create, tenant } from './records.ts'
 import type { RegistryGround } from './registry-ground.ts'
@@ -14,6 +15,7 @@ export function describeRegistry(backend: string, prepare: () => Promise<Registr
   describeEntries(backend, prepare)
   describeCommits(backend, prepare)
   describeChanges(backend, prepare)
+  describeTrail(backend, prepare)
 
   describe(`${backend} registry: generations`, () => {
     it('are never given twice, to twenty who ask at once on two replicas', async () => {

@@ -154,6 +154,9 @@ export class ControlledRegistry implements Registry {
   commit(): never {
     throw new UnsupportedError('commit', 'the directory does not use it')
   }
+  auditTrail(): never {
+    throw new UnsupportedError('auditTrail', 'the directory does not use it')
+  }
   nextGeneration(): never {
     throw new UnsupportedError('nextGeneration', 'the directory does not use it')
   }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { InvalidConfigError, RegistryTooNewError, RegistryUnavailableError } from '../../src/errors.ts'
 import { FileRegistry, type FileRegistryOptions } from '../../src/registry/file/file-registry.ts'
 import { describeRegistry } from './conformance.ts'
+import { newAuditKey } from './conformance-trail.ts'
 import { Followed } from './followed.ts'
 import { audit, change, create, server, tenant } from './records.ts'
 
@@ -29,9 +30,10 @@ describeRegistry('file', async () => {
 describe('a registry file', () => {
   it('is readable by its owner only, and so is the audit beside it', async () => {
     const path = newPath()
-    await using registry = await FileRegistry.open(path)
+    await using registry = await FileRegistry.open(path, { auditKey: newAuditKey() })
     await create(registry, tenant('acme'))
-    for (const name of [path, `${path}.audit.jsonl`]) expect((await stat(name)).mode & 0o777).toBe(0o600)
+    for (const name of [path, `${path}.audit.jsonl`, `${path}.audit.head`])
+      expect((await stat(name)).mode & 0o777).toBe(0o600)
   })
 
   it('has one line of audit for each commit, with the revision it led to', async () => {
@@ -41,7 +43,7 @@ describe('a registry file', () => {
     await change(registry, tenant('acme', { epoch: 2 }))
     const lines = (await readFile(`${path}.audit.jsonl`, 'utf8')).trimEnd().split('\n')
     expect(lines).toHaveLength(2)
-    expect(JSON.parse(lines[0] ?? '')).toEqual({ revision, ...audit })
+    expect(JSON.parse(lines[0] ?? '')).toEqual({ revision, ...audit, tenant: 'acme', seal: null })
   })
 
   it('is taken over within two seconds after it was edited by hand, with a new revision', async () => {
@@ -121,7 +123,7 @@ describe('a registry file', () => {
       good.slice(0, good.indexOf('complete')),
       good.replace(registry.id, '11111111-1111-4111-8111-111111111111'),
       good.replace('id: acme', 'id: acne'),
-      good.replace('revision: ', 'revisions: 1\n    revision: '),
+      good.replace('epoch: 1', 'epoch: 0'),
       '',
     ]
     for (const text of bad) {

@@ -7,6 +7,7 @@ import { Secret } from '../../src/secret.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { Followed } from './followed.ts'
 import { newManagementDatabase } from './management-database.ts'
+import { MIGRATIONS } from './migration-files.ts'
 import { audit, create, tenant } from './records.ts'
 
 const within5s = { timeout: 5_000, interval: 20 }
@@ -28,7 +29,9 @@ describe('the schema of a registry in Postgres', () => {
     const opened = await Promise.all(Array.from({ length: 5 }, () => database.open()))
     expect(new Set(opened.map(({ id }) => id)).size).toBe(1)
     await Promise.all(opened.map((registry) => registry.close()))
-    expect(await database.query('select version from tenantry_registry.migration')).toEqual([{ version: 1 }])
+    expect(await database.query('select version from tenantry_registry.migration order by version')).toEqual(
+      MIGRATIONS.map((_, index) => ({ version: index + 1 })),
+    )
   })
 
   it('needs no right to create once it is there', async () => {
@@ -53,10 +56,11 @@ describe('the schema of a registry in Postgres', () => {
     await using database = await newManagementDatabase()
     await (await database.open()).close()
     const upgrade = 'insert into tenantry_registry.migration (version, readable_from) values ($1, $2)'
-    await database.query(upgrade, [2, 1])
+    const known = MIGRATIONS.length
+    await database.query(upgrade, [known + 1, 1])
     await using registry = await database.open()
     expect(await registry.nextGeneration()).toBe(1)
-    await database.query(upgrade, [3, 3])
+    await database.query(upgrade, [known + 2, known + 2])
     await expect(database.open()).rejects.toBeInstanceOf(RegistryTooNewError)
   })
 

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { RevisionConflictError, UnsupportedError } from '../../errors.ts'
+import { draftOf } from '../audit/audit-draft.ts'
+import type { AuditKey } from '../audit/audit-key.ts'
 import { tenantOf } from '../record-schema.ts'
 import type { Change, Commit, Entry, Expectation, Kind } from '../registry.ts'
+import type { ConsulHead } from './consul-audit.ts'
 import { MAX_OPERATIONS, type Operation } from './consul-client.ts'
 import type { ConsulKeys } from './consul-keys.ts'
 import { type ConsulLog, formatLog } from './consul-log.ts'
@@ -10,6 +13,17 @@ import { type ConsulLog, formatLog } from './consul-log.ts'
 export interface ReadEntry {
   readonly entry: Entry
   readonly index: number
+}
+
+export interface CommitTerms {
+  readonly keys: ConsulKeys
+  readonly maxChanges: number
+  /** Of the registry. */
+  readonly registry: string
+  /** Undefined: the audit's entry stays unsealed. */
+  readonly key: AuditKey | undefined
+  /** As it was read with the log; needed where there is a key. */
+  readonly head: ConsulHead | undefined
 }
 
 /** @throws {RevisionConflictError} */
@@ -36,8 +50,7 @@ export function operationsOf(
   expectations: readonly Expectation[],
   read: ReadonlyMap<string, ReadEntry>,
   log: ConsulLog,
-  keys: ConsulKeys,
-  maxChanges: number,
+  { keys, maxChanges, ...audit }: CommitTerms,
 ): { operations: Operation[]; revisions: number[] } {
   const changes: Change[] = []
   const operations: Operation[] = []
@@ -73,9 +86,7 @@ export function operationsOf(
   }
   const next = { revision, changes: [...log.changes, ...changes].slice(-maxChanges) }
   operations.push({ verb: 'cas', key: keys.log, value: formatLog(next), index: log.index })
-  // A commit that changes nothing has no revision of its own.
-  const auditKey = keys.audit(revision, changes.length === 0 ? randomUUID() : undefined)
-  operations.push({ verb: 'set', key: auditKey, value: JSON.stringify(commit.audit) })
+  operations.push(...auditOperations(commit, revision, changes.length > 0, keys, audit))
   if (operations.length > MAX_OPERATIONS) {
     throw new UnsupportedError(
       `a commit of ${operations.length} operations in Consul`,
@@ -83,6 +94,27 @@ export function operationsOf(
     )
   }
   return { operations, revisions }
+}
+
+function auditOperations(
+  commit: Commit,
+  revision: number,
+  isChange: boolean,
+  keys: ConsulKeys,
+  { key, registry, head }: Omit<CommitTerms, 'keys' | 'maxChanges'>,
+): Operation[] {
+  const draft = { ...draftOf(commit), revision }
+  if (key === undefined || head === undefined) {
+    // A commit that changes nothing has no revision of its own.
+    const name = keys.audit(revision, isChange ? {} : { mark: randomUUID() })
+    return [{ verb: 'set', key: name, value: JSON.stringify(draft) }]
+  }
+  const audit = key.sealed(draft, head, registry)
+  const { link, mac } = audit.seal
+  return [
+    { verb: 'set', key: keys.audit(revision, { link }), value: JSON.stringify(audit) },
+    { verb: 'cas', key: keys.auditHead, value: JSON.stringify({ link, mac }), index: head.index },
+  ]
 }
 
 function belonging(

@@ -42,10 +42,24 @@ export class ConsulKeys {
     return `${this.#prefix}of/${escape(tenant)}/${kind}/`
   }
 
-  /** One for each commit, in order of revision. @param mark tells those of one revision apart. */
-  audit(revision: number, mark?: string): string {
-    const name = `${this.#prefix}audit/${String(revision).padStart(15, '0')}`
+  /**
+   * One for each commit, in order of revision, and of sealed ones in order of their links.
+   * @param mark of unsealed ones: tells those of one revision apart.
+   */
+  audit(revision: number, { link, mark }: { readonly link?: number; readonly mark?: string }): string {
+    const name = `${this.audits}${String(revision).padStart(15, '0')}`
+    if (link !== undefined) return `${name}.${String(link).padStart(15, '0')}`
     return mark === undefined ? name : `${name}-${mark}`
+  }
+
+  /** The folder of all entries of the audit, and of their head. */
+  get audits(): string {
+    return `${this.#prefix}audit/`
+  }
+
+  /** The last link of the audit. */
+  get auditHead(): string {
+    return `${this.audits}head`
   }
 }
 

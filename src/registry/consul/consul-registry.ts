@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { AnswerRefusedError, RegistryTooNewError, RegistryUnavailableError } from '../../errors.ts'
+import { AnswerRefusedError, RegistryUnavailableError } from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
 import { type AliasKind, aliasId } from '../alias-record.ts'
+import type { AuditKey } from '../audit/audit-key.ts'
+import type { TrailFilter, TrailPage } from '../audit/audit-trail.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
 import { refuseMalformedCommit } from '../commit-rules.ts'
 import { FeedRetry } from '../feed-retry.ts'
@@ -21,10 +22,12 @@ import type {
 } from '../registry.ts'
 import { Wakeup } from '../wakeup.ts'
 import { parseConsulUrl } from './consul-address.ts'
+import { parseHead, readTrail } from './consul-audit.ts'
 import { ConsulClient, type Item } from './consul-client.ts'
 import { operationsOf, type ReadEntry, refuseUnexpected } from './consul-commit.ts'
 import { ConsulKeys, idOfKey } from './consul-keys.ts'
-import { formatLog, parseJson, parseLog } from './consul-log.ts'
+import { parseJson, parseLog } from './consul-log.ts'
+import { prepare, readMeta } from './consul-meta.ts'
 
 export interface ConsulRegistryOptions {
   /** Changes kept for followers. Default 256: all of them are written anew with each commit. */
@@ -35,15 +38,15 @@ export interface ConsulRegistryOptions {
   readonly onFault?: (fault: Error) => void
   /** Ends the opening, not what was opened. */
   readonly signal?: AbortSignal
+  /** Seals what is written into the audit. Default: it stays unsealed. */
+  readonly auditKey?: AuditKey | undefined
 }
 
-const SCHEMA_VERSION = 1
 /** A watch answers at least so often, which tells followers that Consul still does. */
 const WATCH_MS = 1_000
 /** Tries of one commit or generation while others are quicker. */
 const MAX_TRIES = 100
 
-const Meta = z.object({ id: z.uuid(), schema: z.int(), readableFrom: z.int() })
 const Stored = z.object({ revision: z.int().positive(), record: z.unknown() })
 
 /**
@@ -56,6 +59,7 @@ export class ConsulRegistry implements Registry {
   readonly #keys: ConsulKeys
   readonly #maxChanges: number
   readonly #onFault: (fault: Error) => void
+  readonly #auditKey: AuditKey | undefined
   readonly #closed = new AbortController()
   /** The last of our own writes: they queue here, so that one process does not race with itself. */
   #writing: Promise<unknown> = Promise.resolve()
@@ -72,11 +76,12 @@ export class ConsulRegistry implements Registry {
     this.#keys = keys
     this.#maxChanges = options.maxChanges
     this.#onFault = options.onFault
+    this.#auditKey = options.auditKey
   }
 
   /** @throws {InvalidConfigError} for the URL. {RegistryTooNewError} {RegistryUnavailableError} */
   static async open(url: Secret, options: ConsulRegistryOptions = {}): Promise<ConsulRegistry> {
-    const resolved = { maxChanges: 256, timeoutMs: 5_000, onFault: () => {}, ...options }
+    const resolved = { maxChanges: 256, timeoutMs: 5_000, onFault: () => {}, auditKey: undefined, ...options }
     const address = parseConsulUrl(url)
     const client = new ConsulClient(address, resolved.timeoutMs)
     const keys = new ConsulKeys(address.prefix)
@@ -89,6 +94,17 @@ export class ConsulRegistry implements Registry {
       throw error
     } finally {
       options.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** The version of the registry's schema; 0 where there is none. @throws as `open`. */
+  static async schemaOf(url: Secret): Promise<number> {
+    const address = parseConsulUrl(url)
+    const client = new ConsulClient(address, 5_000)
+    try {
+      return (await readMeta(client, new ConsulKeys(address.prefix)))?.schema ?? 0
+    } finally {
+      client.close()
     }
   }
 
@@ -133,13 +149,23 @@ export class ConsulRegistry implements Registry {
       refuseMalformedCommit(commit, expectations)
       return this.#untilFirst('commit', async () => {
         // The log before the entries: when it is still the same at the end, so are they.
-        const log = parseLog(await this.#client.get(this.#keys.log))
+        const { log, head } = await this.#readLog()
         const read = await this.#readAll(expectations)
         refuseUnexpected(expectations, read, this.#keys)
-        const plan = operationsOf(commit, expectations, read, log, this.#keys, this.#maxChanges)
+        const plan = operationsOf(commit, expectations, read, log, {
+          keys: this.#keys,
+          maxChanges: this.#maxChanges,
+          registry: this.id,
+          key: this.#auditKey,
+          head,
+        })
         return (await this.#client.commit(plan.operations)) ? plan.revisions : undefined
       })
     })
+  }
+
+  auditTrail(cursor?: string, filter: TrailFilter = {}, signal?: AbortSignal): Promise<TrailPage> {
+    return readTrail(this.#client, this.#keys, cursor, filter, signal)
   }
 
   nextGeneration(): Promise<number> {
@@ -218,6 +244,15 @@ export class ConsulRegistry implements Registry {
     throw new RegistryUnavailableError(`others were quicker with ${MAX_TRIES} tries of a ${what}`)
   }
 
+  /** Together: nobody adds a link without a change of the log. */
+  async #readLog() {
+    const wanted = this.#auditKey ? [this.#keys.log, this.#keys.auditHead] : [this.#keys.log]
+    const items = await this.#client.getMany(wanted)
+    const itemOf = (name: string) => items.find(({ key }) => key === name)
+    const log = parseLog(itemOf(this.#keys.log))
+    return { log, head: this.#auditKey && parseHead(itemOf(this.#keys.auditHead)) }
+  }
+
   async #readAll(expectations: readonly Expectation[]): Promise<Map<string, ReadEntry>> {
     const kinds = new Map(expectations.map(({ kind, id }) => [this.#keys.entry(kind, id), { kind, id }]))
     const items = await this.#client.getMany([...kinds.keys()])
@@ -235,28 +270,6 @@ export class ConsulRegistry implements Registry {
     const folder = isOfTenant ? this.#keys.belongings(tenant, kind) : this.#keys.entries(kind)
     return (await this.#client.keys(folder, signal)).map(idOfKey).sort((a, b) => (a < b ? -1 : 1))
   }
-}
-
-/** Makes the registry where there is none. @returns its id. */
-async function prepare(client: ConsulClient, keys: ConsulKeys): Promise<string> {
-  const item = await client.get(keys.meta)
-  if (item === undefined) {
-    const meta = { id: randomUUID(), schema: SCHEMA_VERSION, readableFrom: SCHEMA_VERSION }
-    await client.commit([
-      { verb: 'cas', key: keys.meta, value: JSON.stringify(meta), index: 0 },
-      { verb: 'cas', key: keys.log, value: formatLog({ revision: 0, changes: [] }), index: 0 },
-      { verb: 'cas', key: keys.generation, value: '0', index: 0 },
-    ])
-  }
-  // Read again also after it was made: another process may have been first.
-  const meta = Meta.safeParse(parseJson((item ?? (await client.get(keys.meta)))?.value ?? ''))
-  if (!meta.success) throw new RegistryUnavailableError(`${keys.meta} in Consul is not a registry of ours`)
-  if (meta.data.readableFrom > SCHEMA_VERSION) {
-    throw new RegistryTooNewError(
-      `the registry in Consul needs schema ${meta.data.readableFrom}, this process knows ${SCHEMA_VERSION}`,
-    )
-  }
-  return meta.data.id
 }
 
 function entryOf<K extends Kind>(kind: K, id: string, { value }: Item): Entry<K> {

@@ -1,8 +1,11 @@
 import { mkdir, realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { RegistryUnavailableError, RevisionConflictError } from '../../errors.ts'
+import { CancelledError, RegistryUnavailableError, RevisionConflictError } from '../../errors.ts'
 import { refuseAborted } from '../abort.ts'
 import { type AliasKind, aliasId } from '../alias-record.ts'
+import { draftOf } from '../audit/audit-draft.ts'
+import type { AuditKey } from '../audit/audit-key.ts'
+import type { TrailFilter, TrailPage } from '../audit/audit-trail.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
 import { refuseMalformedCommit } from '../commit-rules.ts'
 import { pageSize, passes } from '../list-filter.ts'
@@ -17,6 +20,7 @@ import type {
   Registry,
 } from '../registry.ts'
 import { Wakeup } from '../wakeup.ts'
+import { AuditFile } from './audit-file.ts'
 import { entryKey, type FileState, withCommit } from './file-state.ts'
 import { FileWatch } from './file-watch.ts'
 import { RegistryFile } from './registry-file.ts'
@@ -28,6 +32,8 @@ export interface FileRegistryOptions {
   readonly pollMs?: number
   /** Hears of a file that cannot be read or understood, once for each fault. */
   readonly onFault?: (fault: Error) => void
+  /** Seals what is written into the audit. Default: it stays unsealed. */
+  readonly auditKey?: AuditKey | undefined
 }
 
 /**
@@ -37,6 +43,7 @@ export interface FileRegistryOptions {
  */
 export class FileRegistry implements Registry {
   readonly #file: RegistryFile
+  readonly #audit: AuditFile
   readonly #maxChanges: number
   readonly #pollMs: number
   readonly #onFault: (fault: Error) => void
@@ -49,6 +56,7 @@ export class FileRegistry implements Registry {
 
   private constructor(path: string, file: RegistryFile, options: Required<FileRegistryOptions>) {
     this.#file = file
+    this.#audit = new AuditFile(path, options.auditKey, file.state.id)
     this.#maxChanges = options.maxChanges
     this.#pollMs = options.pollMs
     this.#onFault = options.onFault
@@ -60,7 +68,7 @@ export class FileRegistry implements Registry {
    * @throws {InvalidConfigError} naming line and field of each fault. {RegistryTooNewError} {RegistryUnavailableError}
    */
   static async open(path: string, options: FileRegistryOptions = {}): Promise<FileRegistry> {
-    const resolved = { maxChanges: 256, pollMs: 1_000, onFault: () => {}, ...options }
+    const resolved = { maxChanges: 256, pollMs: 1_000, onFault: () => {}, auditKey: undefined, ...options }
     await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
       throw new RegistryUnavailableError(`cannot make the folder of ${path}`, { cause })
     })
@@ -114,15 +122,30 @@ export class FileRegistry implements Registry {
   async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {
     this.#refuseClosed()
     refuseMalformedCommit(commit, expectations)
+    const draft = draftOf(commit)
     const next = await this.#file.update(
       (state) => {
         refuseUnexpected(state, expectations)
         return withCommit(state, commit, this.#maxChanges)
       },
-      ({ revision }) => JSON.stringify({ revision, ...commit.audit }),
+      {
+        note: (next, present) => this.#audit.note(draft, next.revision, present.revision),
+        undone: (next, present) => this.#audit.undone(draft, next.revision, present.revision),
+      },
     )
     this.#wakeFollowers()
     return (commit.puts ?? []).map(({ kind, id }) => next.entries.get(entryKey(kind, id))?.revision ?? 0)
+  }
+
+  async auditTrail(cursor?: string, filter?: TrailFilter, signal?: AbortSignal): Promise<TrailPage> {
+    this.#refuseClosed()
+    refuseAborted(signal)
+    try {
+      return await this.#audit.page(cursor, filter, signal)
+    } catch (cause) {
+      if (cause instanceof CancelledError) throw cause
+      throw new RegistryUnavailableError("the audit beside the registry's file cannot be read", { cause })
+    }
   }
 
   async nextGeneration(): Promise<number> {

@@ -1,8 +1,20 @@
-import { InvalidConfigError, RegistryTooNewError, RegistryUnavailableError } from '../../errors.ts'
+import {
+  InvalidConfigError,
+  RegistryTooNewError,
+  RegistryUnavailableError,
+  TenantryError,
+} from '../../errors.ts'
 import { withFileLock } from './file-lock.ts'
 import { emptyState, type FileState, refuseShrunken, takeOver } from './file-state.ts'
+import { SCHEMA_VERSION } from './registry-document.ts'
 import { formatRegistry, parseRegistryText } from './registry-text.ts'
-import { appendLine, type FileContent, fingerprintOf, readWholeFile, replaceFile } from './whole-file.ts'
+import { type FileContent, fingerprintOf, readWholeFile, replaceFile } from './whole-file.ts'
+
+/** What is on disk before a change is, and what is said where the change then cannot be written. */
+export interface Intent {
+  note(next: FileState, present: FileState): Promise<void>
+  undone(next: FileState, present: FileState): Promise<void>
+}
 
 interface Seen {
   readonly state: FileState
@@ -76,14 +88,10 @@ export class RegistryFile {
 
   /**
    * Writes what `change` makes of the present state, unless it throws.
-   * @param auditLine is on disk before the change is.
    */
-  update(
-    change: (state: FileState) => FileState,
-    auditLine?: (next: FileState) => string,
-  ): Promise<FileState> {
+  update(change: (state: FileState) => FileState, intent?: Intent): Promise<FileState> {
     const updated = this.#updating.then(() =>
-      withFileLock(this.#path, (lost) => this.#write(lost, change, auditLine)),
+      withFileLock(this.#path, (lost) => this.#write(lost, change, intent)),
     )
     this.#updating = updated.catch(() => {})
     return updated
@@ -122,7 +130,7 @@ export class RegistryFile {
   async #write(
     refuseLost: () => void,
     change: (state: FileState) => FileState,
-    auditLine: ((next: FileState) => string) | undefined,
+    intent: Intent | undefined,
   ): Promise<FileState> {
     const content = await this.#available(readWholeFile(this.#path))
     const taken =
@@ -137,18 +145,22 @@ export class RegistryFile {
       this.#seen = { state: next, fingerprint: content.fingerprint }
       return next
     }
-    if (auditLine !== undefined)
-      await this.#available(appendLine(`${this.#path}.audit.jsonl`, auditLine(next)))
-    const fingerprint = await this.#available(
-      replaceFile(this.#path, formatRegistry(next), async () => {
-        refuseLost()
-        if ((await fingerprintOf(this.#path)) !== content.fingerprint) {
-          throw new RegistryUnavailableError(`${this.#path} was changed by hand meanwhile`)
-        }
-      }),
-    )
-    this.#seen = { state: next, fingerprint }
-    return next
+    await this.#available(intent?.note(next, taken.state) ?? Promise.resolve())
+    try {
+      const fingerprint = await this.#available(
+        replaceFile(this.#path, formatRegistry(next), async () => {
+          refuseLost()
+          if ((await fingerprintOf(this.#path)) !== content.fingerprint) {
+            throw new RegistryUnavailableError(`${this.#path} was changed by hand meanwhile`)
+          }
+        }),
+      )
+      this.#seen = { state: next, fingerprint }
+      return next
+    } catch (error) {
+      await undone(intent, next, taken.state, refuseLost)
+      throw error
+    }
   }
 
   /** @returns undefined for a faulty content, and then `fault` is set. */
@@ -175,5 +187,35 @@ export class RegistryFile {
       if (cause instanceof RegistryUnavailableError) throw cause
       throw new RegistryUnavailableError(`cannot use ${this.#path}`, { cause })
     }
+  }
+}
+
+/**
+ * The version of the file's schema; 0 where there is none.
+ * @throws {InvalidConfigError | RegistryTooNewError | RegistryUnavailableError}
+ */
+export async function schemaOfFile(path: string): Promise<number> {
+  try {
+    if ((await fingerprintOf(path)) === undefined) return 0
+    parseRegistryText((await readWholeFile(path)).text, path)
+    return SCHEMA_VERSION
+  } catch (cause) {
+    if (cause instanceof TenantryError) throw cause
+    throw new RegistryUnavailableError(`cannot use ${path}`, { cause })
+  }
+}
+
+/** Where that cannot be written either, the next who writes sees by the revisions that it was not done. */
+async function undone(
+  intent: Intent | undefined,
+  next: FileState,
+  present: FileState,
+  refuseLost: () => void,
+): Promise<void> {
+  try {
+    refuseLost()
+    await intent?.undone(next, present)
+  } catch {
+    // What kept the change from being written is what the caller hears of.
   }
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import type { Connection } from '../../connection/connection.ts'
-import { InternalError, RegistryTooNewError } from '../../errors.ts'
+import { InternalError, RegistryTooNewError, RegistryTooOldError } from '../../errors.ts'
 
 /** At the same place beside `src/` and `dist/`. */
 const FOLDER = new URL('../../../registry/postgres/', import.meta.url)
@@ -10,6 +10,7 @@ const LOCK = '8387228131405298297'
 
 interface Migration {
   readonly version: number
+  readonly name: string
   readonly text: string
 }
 
@@ -19,40 +20,60 @@ interface SchemaVersion {
   readonly readableFrom: number
 }
 
+export interface SchemaChange {
+  /** 0 where there was none. */
+  readonly from: number
+  readonly to: number
+  /** The files between, in order. */
+  readonly steps: readonly string[]
+}
+
+/** `look` tells what `apply` would do; `refuse` throws where that is anything. */
+export type MigrationMode = 'apply' | 'refuse' | 'look'
+
 /**
  * Brings the schema to what this version knows, once, however many processes start together; changes
  * nothing where it is there already, so that then no right to create is needed.
- * @throws {RegistryTooNewError} when it is beyond what this version can read.
+ * @throws {RegistryTooNewError} when it is beyond what this version can read; {RegistryTooOldError} by `refuse`.
  */
-export async function migrate(connection: Connection): Promise<void> {
+export async function migrate(connection: Connection, mode: MigrationMode): Promise<SchemaChange> {
   const migrations = await readMigrations()
-  const known = migrations.at(-1)?.version ?? 0
-  if (isDone(await versionOf(connection), known)) return
+  const found = changeFrom(await versionOf(connection), migrations)
+  if (found.steps.length === 0 || mode === 'look') return found
+  if (mode === 'refuse') {
+    throw new RegistryTooOldError(
+      `the registry's schema is ${found.from}, this version needs ${found.to}: run \`tenantry registry migrate\``,
+    )
+  }
   await connection.run({ text: 'begin' })
   try {
     await connection.run({ text: `select pg_advisory_xact_lock(${LOCK})` })
     // Again, since another process may have been quicker.
-    const present = await versionOf(connection)
-    if (!isDone(present, known)) {
-      for (const migration of migrations.filter(({ version }) => version > present.version)) {
-        // Each file also says in the database that it was applied.
-        await connection.run({ text: migration.text, multiple: true })
-      }
+    const change = changeFrom(await versionOf(connection), migrations)
+    for (const { text } of migrations.filter(({ name }) => change.steps.includes(name))) {
+      // Each file also says in the database that it was applied.
+      await connection.run({ text, multiple: true })
     }
     await connection.run({ text: 'commit' })
+    return change
   } catch (error) {
     await connection.run({ text: 'rollback' }).catch(() => {}) // a connection that is gone has rolled back
     throw error
   }
 }
 
-function isDone(present: SchemaVersion, known: number): boolean {
-  if (present.readableFrom > known) {
+function changeFrom(
+  { version, readableFrom }: SchemaVersion,
+  migrations: readonly Migration[],
+): SchemaChange {
+  const known = migrations.at(-1)?.version ?? 0
+  if (readableFrom > known) {
     throw new RegistryTooNewError(
-      `the registry's schema ${present.version} needs version ${present.readableFrom}, this process knows ${known}`,
+      `the registry's schema ${version} needs version ${readableFrom}, this process knows ${known}`,
     )
   }
-  return present.version >= known
+  const steps = migrations.filter((migration) => migration.version > version)
+  return { from: version, to: Math.max(version, known), steps: steps.map(({ name }) => name) }
 }
 
 async function versionOf(connection: Connection): Promise<SchemaVersion> {
@@ -81,7 +102,7 @@ async function readMigrations(): Promise<Migration[]> {
       if (Number(NAME.exec(name)?.[1]) !== index + 1) {
         throw new InternalError(`registry/postgres/${name}: expected number ${index + 1}`)
       }
-      return { version: index + 1, text: await readFile(new URL(name, FOLDER), 'utf8') }
+      return { version: index + 1, name, text: await readFile(new URL(name, FOLDER), 'utf8') }
     }),
   )
 }

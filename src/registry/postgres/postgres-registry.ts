@@ -1,17 +1,11 @@
 import type { Connection, ConnectionTarget, Statement, StatementResult } from '../../connection/connection.ts'
-import { parseDsn } from '../../connection/dsn.ts'
 import { openConnection } from '../../connection/open.ts'
-import {
-  CancelledError,
-  RegistryTooNewError,
-  RegistryUnavailableError,
-  RevisionConflictError,
-  SqlError,
-} from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
 import { type AliasKind, aliasId } from '../alias-record.ts'
+import type { AuditKey } from '../audit/audit-key.ts'
+import type { TrailFilter, TrailPage } from '../audit/audit-trail.ts'
 import { refuseMalformedCommit } from '../commit-rules.ts'
-import { parseStoredRecord, tenantOf } from '../record-schema.ts'
+import { parseStoredRecord } from '../record-schema.ts'
 import type {
   ChangeBatch,
   Commit,
@@ -22,11 +16,14 @@ import type {
   Page,
   Registry,
 } from '../registry.ts'
-import { within } from '../within.ts'
+import { available } from './available.ts'
 import { followChanges } from './change-feed.ts'
+import { Commits } from './commits.ts'
 import { findStatement, findTenantByAliasStatement, listStatement } from './entry-statements.ts'
 import { ManagementPool } from './management-pool.ts'
-import { migrate } from './migrations.ts'
+import type { SchemaChange } from './migrations.ts'
+import { prepareSchema, targetOf } from './schema.ts'
+import { trailPageOf, trailStatement } from './trail-statement.ts'
 
 export interface PostgresRegistryOptions {
   /** Changes kept for followers. Default 10,000. */
@@ -39,40 +36,41 @@ export interface PostgresRegistryOptions {
   readonly onFault?: (fault: Error) => void
   /** Ends the opening, not what was opened. Default: never. */
   readonly signal?: AbortSignal
+  /** Seals what is written into the audit. Default: it stays unsealed. */
+  readonly auditKey?: AuditKey | undefined
+  /** Whether an older schema is brought to what this version knows. Default: true. */
+  readonly migrate?: boolean
 }
+type ResolvedOptions = Required<PostgresRegistryOptions>
 
 /** Connections for calls; each follower has one more. */
 const POOL_SIZE = 2
-const MIGRATE_TIMEOUT_MS = 60_000
-/** What `commit_1` raises. */
-const CONFLICT = 'TR001'
 
 /** A registry in a management database of Postgres 15 or later, reached without a transaction pooler (LISTEN). */
 export class PostgresRegistry implements Registry {
   readonly id: string
   readonly #target: ConnectionTarget
-  readonly #options: Required<PostgresRegistryOptions>
+  readonly #options: ResolvedOptions
   readonly #pool: ManagementPool
+  readonly #commits: Commits
   readonly #closed = new AbortController()
   /** Of followers: each closes with its follower, all with the registry. */
   readonly #listening = new Set<Connection>()
   #closing: Promise<void> | undefined
 
-  private constructor(
-    id: string,
-    target: ConnectionTarget,
-    pool: ManagementPool,
-    options: Required<PostgresRegistryOptions>,
-  ) {
+  private constructor(id: string, target: ConnectionTarget, pool: ManagementPool, options: ResolvedOptions) {
     this.id = id
     this.#target = target
     this.#pool = pool
     this.#options = options
+    const run = (statement: Statement, isRepeatable: boolean) => pool.run(statement, { isRepeatable })
+    this.#commits = new Commits({ run, id, ...options })
   }
 
   /**
    * Makes or upgrades the schema `tenantry_registry` where it must.
    * @throws {InvalidDsnError} {RegistryTooNewError} {RegistryUnavailableError}
+   * @throws {RegistryTooOldError} where it must and may not.
    */
   static async open(dsn: Secret, options: PostgresRegistryOptions = {}): Promise<PostgresRegistry> {
     const { signal = new AbortController().signal } = options
@@ -81,11 +79,13 @@ export class PostgresRegistry implements Registry {
       pollMs: 1_000,
       timeoutMs: 5_000,
       onFault: () => {},
+      auditKey: undefined,
+      migrate: true,
       ...options,
       signal,
     }
     const target = targetOf(dsn, resolved.timeoutMs)
-    await prepareSchema(target, resolved.timeoutMs, signal)
+    await prepareSchema(target, resolved.migrate ? 'apply' : 'refuse', resolved)
     const pool = new ManagementPool(target, POOL_SIZE, resolved.timeoutMs)
     try {
       const text = 'select id::text from tenantry_registry.registry'
@@ -96,6 +96,15 @@ export class PostgresRegistry implements Registry {
       await pool.close()
       throw error
     }
+  }
+
+  /**
+   * Brings the schema to what this version knows, or tells what that would take.
+   * @throws {InvalidDsnError} {RegistryTooNewError} {RegistryUnavailableError}
+   */
+  static migrate(dsn: Secret, isDry: boolean): Promise<SchemaChange> {
+    const terms = { timeoutMs: 5_000, signal: new AbortController().signal }
+    return prepareSchema(targetOf(dsn, terms.timeoutMs), isDry ? 'look' : 'apply', terms)
   }
 
   async find<K extends Kind>(kind: K, id: string, signal?: AbortSignal): Promise<Entry<K> | undefined> {
@@ -126,23 +135,11 @@ export class PostgresRegistry implements Registry {
 
   async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {
     refuseMalformedCommit(commit, expectations)
-    const puts = (commit.puts ?? []).map((put) => ({ ...put, tenant: tenantOf(put) ?? null }))
-    const { rows } = await this.#run(
-      {
-        text: `select array_to_json(tenantry_registry.commit_1(
-          $1::text::jsonb, $2::text::jsonb, $3::text::jsonb, $4::text::jsonb, $5::text::bigint))::text as revisions`,
-        params: [
-          JSON.stringify(puts),
-          JSON.stringify(commit.removes ?? []),
-          JSON.stringify(expectations),
-          JSON.stringify(commit.audit),
-          String(this.#options.maxChanges),
-        ],
-      },
-      false,
-    )
-    const [row] = rows as { revisions: string }[] // the column of the statement above
-    return JSON.parse(row?.revisions ?? '[]') as number[] // numbers, as the function returns them
+    return available(this.#commits.commit(commit, expectations))
+  }
+
+  async auditTrail(cursor?: string, filter: TrailFilter = {}, signal?: AbortSignal): Promise<TrailPage> {
+    return trailPageOf(await this.#run(trailStatement(cursor, filter), true, signal), filter)
   }
 
   async nextGeneration(): Promise<number> {
@@ -203,58 +200,5 @@ export class PostgresRegistry implements Registry {
 
   #run(statement: Statement, isRepeatable: boolean, signal?: AbortSignal): Promise<StatementResult> {
     return available(this.#pool.run(statement, { isRepeatable, signal }))
-  }
-}
-
-function targetOf(dsn: Secret, timeoutMs: number): ConnectionTarget {
-  const parsed = parseDsn(dsn.reveal())
-  return {
-    ...parsed,
-    settings: {
-      application_name: 'tenantry registry',
-      ...parsed.settings,
-      // Every name is qualified; what others put into `public` is never meant.
-      search_path: '',
-      default_transaction_isolation: 'read committed',
-      default_transaction_read_only: 'off',
-      statement_timeout: String(timeoutMs),
-    },
-  }
-}
-
-async function prepareSchema(
-  target: ConnectionTarget,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const settings = { ...target.settings, statement_timeout: String(MIGRATE_TIMEOUT_MS) }
-  const opening = openConnection({ ...target, settings }, { connectTimeoutMs: timeoutMs, signal })
-  const connection = await available(opening)
-  const late = () => new RegistryUnavailableError(`the schema was not ready in ${MIGRATE_TIMEOUT_MS} ms`)
-  const onAbort = () => connection.destroy(new RegistryUnavailableError('the opening was given up'))
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    await available(within(migrate(connection), MIGRATE_TIMEOUT_MS, late))
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    if (connection.isBusy) connection.destroy(late())
-    else await connection.close()
-  }
-}
-
-/** What went wrong, in the registry's words. */
-async function available<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (cause) {
-    if (cause instanceof SqlError && cause.sqlstate === CONFLICT) {
-      throw new RevisionConflictError(cause.fields.message, { cause })
-    }
-    const isOurs = [RegistryUnavailableError, RegistryTooNewError, CancelledError].some(
-      (type) => cause instanceof type,
-    )
-    if (isOurs) throw cause
-    const why = cause instanceof Error ? cause.message : 'no answer'
-    throw new RegistryUnavailableError(`the management database: ${why}`, { cause })
   }
 }

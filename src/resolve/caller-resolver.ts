@@ -3,6 +3,7 @@ import type { KeyRecord, KeyScope } from '../registry/key-record.ts'
 import type { Entry } from '../registry/registry.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
+import type { CallObserver } from './call-observer.ts'
 import type { Caller } from './caller.ts'
 import { type AliasSource, HostResolver } from './host-resolver.ts'
 import { type KeySource, KeyVerifier } from './key-verifier.ts'
@@ -24,6 +25,8 @@ export interface CallerResolverOptions {
   readonly baseDomain?: string | undefined
   /** Wall clock in milliseconds, for expiry. */
   readonly now?: () => number
+  /** Default: nobody. */
+  readonly observer?: CallObserver
 }
 
 type ScopeOf<K extends KeyScope['kind']> = Extract<KeyScope, { kind: K }>
@@ -37,11 +40,13 @@ export class CallerResolver {
   readonly #source: CallerSource
   readonly #keys: KeyVerifier
   readonly #hosts: HostResolver
+  readonly #observer: CallObserver | undefined
 
   constructor(source: CallerSource, options: CallerResolverOptions = {}) {
     this.#source = source
     this.#keys = new KeyVerifier(source, options.now)
     this.#hosts = new HostResolver(source, options.baseDomain)
+    this.#observer = options.observer
   }
 
   /**
@@ -53,7 +58,11 @@ export class CallerResolver {
     const named = claims.tenant === undefined ? undefined : parseTenantId(claims.tenant)
     switch (key.scope.kind) {
       case 'tenant':
-        return { key, trust: 'foreign', tenant: await this.#ownTenant(key.scope, named, claims.host, signal) }
+        return {
+          key,
+          trust: 'foreign',
+          tenant: await this.#ownTenant(key, key.scope, named, claims.host, signal),
+        }
       case 'service':
         return {
           key,
@@ -66,6 +75,7 @@ export class CallerResolver {
   }
 
   async #ownTenant(
+    key: KeyRecord,
     scope: ScopeOf<'tenant'>,
     named: TenantId | undefined,
     host: string | undefined,
@@ -77,8 +87,10 @@ export class CallerResolver {
       throw new UnauthorizedError(`the tenant ${scope.tenant} of generation ${scope.generation} is gone`)
     const byHost = host === undefined ? undefined : await this.#hosts.agreedTenantOf(host, signal)
     for (const other of [named, byHost])
-      if (other !== undefined && other !== tenant.id)
+      if (other !== undefined && other !== tenant.id) {
+        this.#observer?.refused(key, other, 'tenant_mismatch')
         throw new TenantUnknownError(`a key of tenant ${tenant.id} was used for ${other}`)
+      }
     return tenant
   }
 
@@ -94,11 +106,16 @@ export class CallerResolver {
     if (id === undefined)
       throw new NoTenantError('a service key was used without X-Tenant-ID or a tenant host')
     const tenant = (await this.#source.tenant(id, signal))?.record
-    if (byHost !== undefined && byHost !== id)
+    if (byHost !== undefined && byHost !== id) {
+      this.#observer?.refused(key, id, 'names_differ')
       throw new TenantUnknownError(`the header names ${id}, the host ${byHost}`)
+    }
     if (!tenant) throw new TenantUnknownError(`tenant ${id} is not in the registry`)
-    if (!hasLabels(tenant, scope.labels))
+    if (!hasLabels(tenant, scope.labels)) {
+      this.#observer?.refused(key, id, 'labels_differ')
       throw new TenantUnknownError(`service key ${key.id} is not for tenant ${id}: its labels differ`)
+    }
+    this.#observer?.served(key, id)
     return tenant
   }
 

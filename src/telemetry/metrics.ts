@@ -22,6 +22,7 @@ export class Metrics implements Disposable {
   readonly #subscriptions: readonly Disposable[]
   readonly #requestSeconds: Histogram<'route' | 'status'>
   readonly #brokenAnswers: Counter<'code'>
+  readonly #auditFailures: Counter
   readonly #readPools: () => void
 
   constructor({ router, directory, version, topTenants = 20 }: MetricsSources) {
@@ -65,6 +66,11 @@ export class Metrics implements Disposable {
       labelNames: ['code'],
       registers,
     })
+    this.#auditFailures = new Counter({
+      name: 'tenantry_audit_failures_total',
+      help: 'Entries of the audit that could not be written when they were due, and changes lost that waited for the registry.',
+      registers,
+    })
     this.#subscriptions = subscriptions(router, registers)
   }
 
@@ -84,6 +90,10 @@ export class Metrics implements Disposable {
 
   answerBroken(code: ErrorCode): void {
     this.#brokenAnswers.inc({ code })
+  }
+
+  auditFailed(): void {
+    this.#auditFailures.inc()
   }
 
   [Symbol.dispose](): void {

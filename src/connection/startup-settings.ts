@@ -14,6 +14,9 @@ export const PINNED = {
   standard_conforming_strings: 'on',
 } as const satisfies Readonly<Record<string, string>>
 
+/** A `search_path` without any schema but pg_catalog: of the one whose name is empty, which there cannot be. */
+export const NO_SCHEMAS = '""'
+
 /** May be set otherwise by the target. */
 const DEFAULTS: Readonly<Record<string, string>> = {
   application_name: 'tenantry',
@@ -46,13 +49,16 @@ export function startupSettings(target: ConnectionTarget): Record<string, string
 
 /**
  * The settings that a session is to have. Names are compared as Postgres does, without case.
- * @throws {InvalidRequestError} for a setting that may not be given, or a NUL byte, which would end a field.
+ * @throws {InvalidRequestError} for a setting that may not be given, or a NUL byte, which would end a field; for an
+ * empty one, which the driver leaves out in silence (postgres.js 3.4.9).
  */
 export function sessionSettings(target: ConnectionTarget): Record<string, string> {
   const given = Object.entries(target.settings ?? {})
   const fixed = new Set([...RESERVED, ...Object.keys(PINNED)].map((name) => name.toLowerCase()))
   const refused = given.find(([name]) => fixed.has(name.toLowerCase()))
   if (refused) throw new InvalidRequestError(`The session setting ${refused[0]} may not be given.`)
+  const empty = given.find(([, value]) => value === '')
+  if (empty) throw new InvalidRequestError(`The session setting ${empty[0]} is empty.`)
   const overridden = new Set(given.map(([name]) => name.toLowerCase()))
   const defaults = Object.entries(DEFAULTS).filter(([name]) => !overridden.has(name.toLowerCase()))
   const settings = [...Object.entries(PINNED), ...defaults, ...given]

@@ -1,13 +1,14 @@
 import type { z } from 'zod'
 import type { Connection, ConnectionTarget } from '../connection/connection.ts'
 import { openConnection } from '../connection/open.ts'
-import { InternalError, PreconditionFailedError, SqlError } from '../errors.ts'
+import { NO_SCHEMAS } from '../connection/startup-settings.ts'
+import { CancelledError, InternalError, PreconditionFailedError, SqlError } from '../errors.ts'
 import { quoteName, quoteText } from './sql-name.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 
 /** Nothing that a role or database has set may change what our statements mean or how long they take. */
-const SETTINGS = { search_path: '', statement_timeout: '60000', lock_timeout: '10000' }
+const SETTINGS = { search_path: NO_SCHEMAS, statement_timeout: '60000', lock_timeout: '10000' }
 
 /**
  * A connection of a lifecycle verb: as the server's admin, or as a tenant's role to look and touch nothing.
@@ -20,13 +21,25 @@ export class Session implements AsyncDisposable {
     this.connection = connection
   }
 
-  /** @throws {ServerUnavailableError | TlsFailedError | LoginFailedError} */
-  static async open(target: ConnectionTarget): Promise<Session> {
+  /**
+   * @param signal ends the session, with what runs in it.
+   * @throws {ServerUnavailableError | TlsFailedError | LoginFailedError | CancelledError}
+   */
+  static async open(target: ConnectionTarget, signal?: AbortSignal): Promise<Session> {
     const settings = { ...SETTINGS, ...target.settings }
-    const connection = await openConnection({ ...target, settings }, { connectTimeoutMs: CONNECT_TIMEOUT_MS })
+    const terms = { connectTimeoutMs: CONNECT_TIMEOUT_MS, ...(signal ? { signal } : {}) }
+    const connection = await openConnection({ ...target, settings }, terms)
     const session = new Session(connection)
+    if (signal) session.#endWith(signal)
     if (target.via === 'transaction-pooler') await session.#keepBackend(settings)
     return session
+  }
+
+  #endWith(signal: AbortSignal): void {
+    const end = () => this.connection.destroy(new CancelledError('the time for this session is over'))
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+    void this.connection.closed.then(() => signal.removeEventListener('abort', end))
   }
 
   /** One transaction from here on, since only in one does a transaction pooler keep a backend and its settings. */
@@ -44,8 +57,9 @@ export class Session implements AsyncDisposable {
   }
 
   /** As `open`, and the server itself refuses every write. */
-  static readOnly(target: ConnectionTarget): Promise<Session> {
-    return Session.open({ ...target, settings: { ...target.settings, default_transaction_read_only: 'on' } })
+  static readOnly(target: ConnectionTarget, signal?: AbortSignal): Promise<Session> {
+    const settings = { ...target.settings, default_transaction_read_only: 'on' }
+    return Session.open({ ...target, settings }, signal)
   }
 
   /** @throws {SqlError | ConnectionLostError | OutcomeUnknownError} */

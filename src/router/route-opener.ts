@@ -1,6 +1,7 @@
 import type { Connection, ConnectionTarget } from '../connection/connection.ts'
 import { type OpenOptions, openConnection } from '../connection/open.ts'
 import { ScramKeyCache } from '../connection/scram-keys.ts'
+import { NO_SCHEMAS } from '../connection/startup-settings.ts'
 import { InternalError, LoginFailedError, ServerUnavailableError } from '../errors.ts'
 import { unlessAborted } from '../registry/abort.ts'
 import { targetOf } from '../registry/route.ts'
@@ -129,7 +130,7 @@ export class RouteOpener {
   ): Promise<boolean> {
     const { connectTimeoutMs } = this.#options
     // Nothing that the role has set for itself may change what the statement means.
-    const settings = { search_path: '', statement_timeout: String(connectTimeoutMs) }
+    const settings = { search_path: NO_SCHEMAS, statement_timeout: String(connectTimeoutMs) }
     const terms = { connectTimeoutMs, signal }
     const target = { ...(await this.#targetOf(record, server, terms)), settings }
     const refusal = gate.refusal(record, server)

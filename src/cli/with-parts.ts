@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { InvalidRequestError, SealingFailedError } from '../errors.ts'
 import type { LifecycleParts } from '../lifecycle/parts.ts'
+import { AuditKey } from '../registry/audit/audit-key.ts'
 import { type KeyProvider, MasterKeys } from '../registry/master-keys.ts'
 import { openRegistry } from '../registry/open-registry.ts'
 import { Sealer } from '../registry/sealing.ts'
@@ -19,10 +20,21 @@ export async function withParts<T>(
   if (settings.registryUrl === undefined) {
     throw new InvalidRequestError('no registry: set TENANTRY_REGISTRY_URL or give --registry URL')
   }
-  await using registry = await openRegistry(settings.registryUrl)
-  const sealer = new Sealer(settings.masterKey ? MasterKeys.fromText(settings.masterKey) : withoutKey)
-  const { scramIterations } = settings
-  const parts = { registry, sealer, adminSealer: adminSealer(settings.adminKey), scramIterations }
+  const keys = settings.masterKey && MasterKeys.fromText(settings.masterKey)
+  const auditKey = keys && new AuditKey(keys)
+  const { migrate } = settings
+  await using registry = await openRegistry(settings.registryUrl, { auditKey, migrate })
+  const sealer = new Sealer(keys ?? withoutKey)
+  const { scramIterations, router } = settings
+  const { maxConnectionsPerTenant } = router
+  const parts = {
+    registry,
+    sealer,
+    adminSealer: adminSealer(settings.adminKey),
+    auditKey,
+    scramIterations,
+    maxConnectionsPerTenant,
+  }
   return await work(parts, `cli:${actorName()}`)
 }
 
@@ -32,6 +44,9 @@ function adminSealer(key: Secret | undefined): Sealer | undefined {
 
 /** Verbs that seal and open nothing run without a master key. */
 const withoutKey: KeyProvider = {
+  get activeKid() {
+    return refuse()
+  },
   wrap: () => refuse(),
   unwrap: () => refuse(),
 }

@@ -10,6 +10,8 @@ const KID = /^[A-Za-z0-9._-]{1,64}$/
 
 /** Wraps the data keys of sealed values. A key service would be another implementation. */
 export interface KeyProvider {
+  /** Of the key that wraps. */
+  readonly activeKid: string
   /** Wraps with the active key. `context` is authenticated, not hidden. */
   wrap(dataKey: Buffer, context: string): { kid: string; wrapped: Buffer }
   /** @throws {SealingFailedError} when there is no key `kid`, or key or context are not those of `wrap`. */
@@ -27,6 +29,10 @@ export class MasterKeys implements KeyProvider {
   private constructor(keys: ReadonlyMap<string, Buffer>, active: string) {
     this.#keys = keys
     this.#active = active
+  }
+
+  get activeKid(): string {
+    return this.#active
   }
 
   /** @throws {InvalidConfigError} naming the position of each fault, never the text. */

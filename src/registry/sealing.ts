@@ -42,6 +42,23 @@ export class Sealer {
     }
   }
 
+  /** Names the master key that new values are sealed under. */
+  get activeKid(): string {
+    return this.#keys.activeKid
+  }
+
+  /**
+   * The same secret under the active master key: its data key is wrapped anew, and nothing else is touched.
+   * @throws {SealingFailedError} when its own master key is not ours, or it was sealed for another place.
+   */
+  rewrap(sealed: Sealed, binding: SealBinding): Sealed {
+    const context = contextOf(binding)
+    const dataKey = this.#keys.unwrap(sealed.kid, Buffer.from(sealed.wrappedKey, 'base64url'), context)
+    const { kid, wrapped } = this.#keys.wrap(dataKey, context)
+    dataKey.fill(0)
+    return { ...sealed, kid, wrappedKey: wrapped.toString('base64url') }
+  }
+
   /** @throws {SealingFailedError} when the key is not ours, a bit was changed, or the value was sealed for another place. */
   open(sealed: Sealed, binding: SealBinding): Secret {
     const context = contextOf(binding)

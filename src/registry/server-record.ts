@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keptRecord } from '../tenant/kept-record.ts'
 import { Sealed } from '../tenant/sealed.ts'
 import { Labels } from '../tenant/tenant-record.ts'
 
@@ -38,7 +39,45 @@ export const Cluster = z.strictObject({
 })
 export type Cluster = z.output<typeof Cluster>
 
-export const ServerRecord = z.strictObject({
+/** As of a schema version: `2026-11`, `v42`. */
+export const TemplateName = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9_.-]{0,61}[a-z0-9])?$/,
+    'must be lower-case letters, digits, dots and hyphens, at most 63',
+  )
+
+/** A database that tenants are copied from. Once it is made it does not change: another schema is another template. */
+export const Template = z.strictObject({
+  name: TemplateName,
+  database: z.string().min(1).max(63),
+  /** Owns what is in it, and not the database. */
+  owner: z.string().min(1).max(63),
+  schemaSha256: z.string(),
+  /** The operation that makes it; null once it is made. */
+  operation: z.uuid().nullable(),
+})
+export type Template = z.output<typeof Template>
+
+/** A database that was made before it was wanted: whole, and no tenant's. */
+export const Spare = z.strictObject({
+  database: z.string().min(1).max(63),
+  incarnation: z.uuid(),
+  template: TemplateName.nullable(),
+})
+export type Spare = z.output<typeof Spare>
+
+export const Spares = z.strictObject({
+  /** How many are to be ready. */
+  count: z.int().min(0).max(1000),
+  template: TemplateName.nullable(),
+  ready: z.array(Spare),
+  /** That makes or drops some, or was the last to. */
+  operation: z.uuid().nullable(),
+})
+export type Spares = z.output<typeof Spares>
+
+export const ServerRecord = keptRecord({
   id: ServerId,
   endpoints: z.array(Endpoint).min(1),
   tls: TlsSettings,
@@ -57,13 +96,21 @@ export const ServerRecord = z.strictObject({
   labels: Labels,
   /** As a login there last saw it; absent where none looked yet. */
   cluster: Cluster.optional(),
+  /** No new tenants are made there; those that are there are served. */
+  draining: z.boolean().optional(),
+  templates: z.array(Template).max(200).optional(),
+  spares: Spares.optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 })
 export type ServerRecord = z.output<typeof ServerRecord>
 
-/** Whether connections to one lead where those to the other do; budget and labels may differ. */
+/** Whether connections to one lead where those to the other do; budget, labels and the master key may differ. */
 export function isSamePlace(a: ServerRecord, b: ServerRecord): boolean {
-  const place = ({ id, endpoints, tls, via }: ServerRecord) => JSON.stringify([id, endpoints, tls, via])
+  const place = ({ id, endpoints, tls, via }: ServerRecord) => {
+    const { clientCert } = tls
+    const cert = clientCert && { ...clientCert, key: clientCert.key.ciphertext }
+    return JSON.stringify([id, endpoints, { ...tls, clientCert: cert }, via])
+  }
   return a === b || place(a) === place(b)
 }

@@ -1,0 +1,207 @@
+import pg from 'pg'
+import { describe, expect, it, vi } from 'vitest'
+import { listCredentials, revokeCredential } from '../../../src/lifecycle/credentials/credentials.ts'
+import { type IssueCredential, issueCredential } from '../../../src/lifecycle/credentials/issue-credential.ts'
+import { deleteTenant } from '../../../src/lifecycle/delete/delete-tenant.ts'
+import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
+import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
+import { LifecycleGround, randomName, sqlstateOf } from '../ground.ts'
+
+const SCHEMA = "create table projects (id serial, name text); insert into projects (name) values ('one')"
+
+/** Roles of routers have one iteration here. */
+async function provisioned(version: 15 | 18): Promise<LifecycleGround> {
+  const ground = await LifecycleGround.withServer(version)
+  await provisionTenant({ ...ground.parts, scramIterations: 1 }, { id: 'acme', schema: SCHEMA }, 'test')
+  return ground
+}
+
+async function issue(ground: LifecycleGround, input: IssueCredential = {}) {
+  const { dsn, ...issued } = await issueCredential(
+    { ...ground.parts, scramIterations: 1 },
+    'acme',
+    input,
+    'carol',
+  )
+  return { ...issued, dsn: dsn.reveal(), role: issued.credential.role }
+}
+
+async function enter(dsn: string): Promise<pg.Client> {
+  const client = new pg.Client(dsn.replace(/\?sslmode=disable$/, ''))
+  client.on('error', () => undefined) // ended by the server, where that is what the test is about
+  await client.connect()
+  return client
+}
+
+async function statesOf(client: pg.Client, statements: readonly string[]): Promise<(string | undefined)[]> {
+  const states: (string | undefined)[] = []
+  for (const text of statements) states.push(await sqlstateOf(client.query(text)))
+  return states
+}
+
+/** What the owner makes after the credential was issued. */
+async function migrate(ground: LifecycleGround): Promise<void> {
+  const { database } = (await ground.tenant('acme')).route
+  await ground.server.execute(
+    `set role "${database}_owner"; create table public.later (id serial, name text)`,
+    database,
+  )
+}
+
+const DENIED = '42501'
+
+describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
+  it('is a login that drivers take, with 4096 iterations, three connections and an end', async () => {
+    await using ground = await provisioned(version)
+    const { role, dsn, credential } = await issue(ground, { validForMs: 3_600_000 })
+    const { database } = (await ground.tenant('acme')).route
+    expect(role).toBe(`${database}_h1`)
+    const [kept] = await ground.server.query<{ verifier: string; connections: number; until: Date }>(
+      'select rolpassword as verifier, rolconnlimit as connections, rolvaliduntil as until from pg_authid where rolname = $1',
+      [role],
+    )
+    expect(kept?.verifier).toMatch(/^SCRAM-SHA-256\$4096:/)
+    expect(kept?.connections).toBe(3)
+    expect(kept?.until.toISOString()).toBe(credential.validUntil)
+    const client = await enter(dsn)
+    expect((await client.query('select current_user::text as role, name from projects')).rows).toEqual([
+      { role, name: 'one' },
+    ])
+    await client.end()
+  })
+
+  it('has the rights of the runtime, on later tables too, and no way to a login of routers', async () => {
+    await using ground = await provisioned(version)
+    const { dsn } = await issue(ground)
+    await migrate(ground)
+    const { role: slot } = (await ground.tenant('acme')).route
+    const client = await enter(dsn)
+    const may = [
+      "insert into projects (name) values ('two')",
+      "insert into later (name) values ('x')",
+      'delete from later',
+    ]
+    const mayNot = [
+      'create table public.mine (id int)',
+      'create temp table mine (id int)',
+      'drop table projects',
+      'update tenantry.stamp set generation = 0',
+      `set role "${slot}"`,
+      `alter role "${slot}" password 'mine'`,
+      "alter role current_user valid until 'infinity'",
+    ]
+    expect(await statesOf(client, may)).toEqual(may.map(() => undefined))
+    expect(await statesOf(client, mayNot)).toEqual(mayNot.map(() => DENIED))
+    await client.end()
+  })
+
+  it('reads and writes nothing where it is read-only', async () => {
+    await using ground = await provisioned(version)
+    const { dsn } = await issue(ground, { readOnly: true })
+    await migrate(ground)
+    const client = await enter(dsn)
+    const reads = ['select * from projects', 'select * from later', 'select last_value from projects_id_seq']
+    const writes = [
+      "insert into projects (name) values ('two')",
+      'update later set id = 1',
+      'delete from projects',
+      'truncate later',
+      "select nextval('projects_id_seq')",
+    ]
+    expect(await statesOf(client, reads)).toEqual(reads.map(() => undefined))
+    expect(await statesOf(client, writes)).toEqual(writes.map(() => DENIED))
+    await client.end()
+  })
+})
+
+describe('credentials of a tenant', () => {
+  it('are listed without passwords, and revoked with their sessions and whatever they have set for themselves', async () => {
+    await using ground = await provisioned(18)
+    const first = await issue(ground)
+    const second = await issue(ground, { readOnly: true })
+    const views = await listCredentials(ground.registry, 'acme')
+    expect(views).toMatchObject([
+      { role: first.role, readOnly: false, issuedBy: 'carol', expired: false },
+      { role: second.role, readOnly: true, issuedBy: 'carol', expired: false },
+    ])
+    const secret = new URL(first.dsn).password
+    expect(JSON.stringify([views, await ground.tenant('acme')])).not.toContain(secret)
+    const client = await enter(first.dsn)
+    await client.query('alter default privileges grant select on tables to public')
+    expect(await revokeCredential(ground.parts, 'acme', first.role, 'test')).toEqual({
+      role: first.role,
+      sessionsEnded: 1,
+    })
+    expect(await sqlstateOf(client.query('select 1'))).toBeDefined()
+    expect(await sqlstateOf(enter(first.dsn))).toBe('28P01')
+    expect((await listCredentials(ground.registry, 'acme')).map(({ role }) => role)).toEqual([second.role])
+    await (await enter(second.dsn)).end()
+    const again = revokeCredential(ground.parts, 'acme', first.role, 'test')
+    await expect(again).rejects.toMatchObject({ code: 'not_found' })
+    expect((await issue(ground)).role).toMatch(/_h3$/)
+  })
+
+  it('are refused by Postgres when their time is over, and dropped when the next one is made', async () => {
+    await using ground = await provisioned(18)
+    const { dsn, role } = await issue(ground, { validForMs: 1_000 })
+    await vi.waitFor(
+      async () => expect(await sqlstateOf(enter(dsn).then((client) => client.end()))).toBe('28P01'),
+      5_000,
+    )
+    expect(await listCredentials(ground.registry, 'acme')).toMatchObject([{ role, expired: true }])
+    const next = await issue(ground)
+    expect(await listCredentials(ground.registry, 'acme')).toMatchObject([
+      { role: next.role, expired: false },
+    ])
+    expect(await sqlstateOf(enter(dsn))).toBe('28P01')
+  })
+
+  it('that owns data is shut, and kept with it', async () => {
+    await using ground = await provisioned(18)
+    const { dsn, role } = await issue(ground)
+    const client = await enter(dsn)
+    await client.query('select lo_create(4711)')
+    await client.end()
+    await expect(revokeCredential(ground.parts, 'acme', role, 'test')).rejects.toThrow(/owns 1 large objects/)
+    expect(await sqlstateOf(enter(dsn))).toBe('28P01')
+    expect(await listCredentials(ground.registry, 'acme')).toMatchObject([{ role }])
+    const { database } = (await ground.tenant('acme')).route
+    await ground.server.execute('select lo_unlink(4711)', database)
+    await revokeCredential(ground.parts, 'acme', role, 'test')
+    expect(await listCredentials(ground.registry, 'acme')).toEqual([])
+  })
+
+  it('lose what the runtime has lost', async () => {
+    await using ground = await provisioned(18)
+    const first = await issue(ground)
+    const { database, role: slot } = (await ground.tenant('acme')).route
+    await ground.server.execute(`revoke delete on projects from "${slot}"`, database)
+    await issue(ground)
+    const client = await enter(first.dsn)
+    expect(await statesOf(client, ['delete from projects', 'select * from projects'])).toEqual([
+      DENIED,
+      undefined,
+    ])
+    await client.end()
+  })
+
+  it('are never a role that somebody else has made', async () => {
+    await using ground = await provisioned(18)
+    const role = `${(await ground.tenant('acme')).route.database}_h1`
+    await ground.server.execute(`create role "${role}" login createdb`)
+    await expect(issue(ground)).rejects.toThrow(/was not made for this/)
+    expect(await ground.server.query('select from pg_roles where rolname = $1', [role])).toHaveLength(1)
+    expect(await listCredentials(ground.registry, 'acme')).toEqual([])
+  })
+
+  it('are made for no tenant that is registered or deleted', async () => {
+    await using ground = await provisioned(18)
+    const [role, database] = [randomName('role'), randomName('r')]
+    const dsn = (await ground.foreign(role, [database]))(database)
+    await registerTenant(ground.parts, { id: 'globex', route: { dsn } }, 'test')
+    const registered = issueCredential(ground.parts, 'globex', {}, 'test')
+    await expect(registered).rejects.toThrow(/its owner's to make/)
+    await deleteTenant(ground.parts, 'acme', { confirm: 'acme' }, 'test')
+    await expect(issue(ground)).rejects.toThrow(/is deleted/)
+  })
+})

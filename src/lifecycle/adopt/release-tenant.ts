@@ -1,0 +1,145 @@
+import { PreconditionFailedError } from '../../errors.ts'
+import type { Entry } from '../../registry/registry.ts'
+import { targetOf } from '../../registry/route.ts'
+import { proveIdentity, readPin } from '../../router/identity.ts'
+import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import { Operation } from '../operation/operation.ts'
+import { type Started, started } from '../operation/started.ts'
+import { type LifecycleParts, now } from '../parts.ts'
+import { findServer } from '../server/server-view.ts'
+import { inTurn, turnOn } from '../server/turn.ts'
+import { Session } from '../session.ts'
+import { findTenant } from '../tenant/change-tenant.ts'
+import { checkIsolation } from '../tenant/isolation.ts'
+import { neighboursOf } from '../tenant/neighbours.ts'
+import { viewTenant } from '../tenant/tenant-view.ts'
+import { type Adopting, AdoptionData, adoptingOf, adoptionOf, asBefore } from './adoption.ts'
+import { RELEASE_STEPS } from './release-steps.ts'
+import type { TenantAdopted } from './tenant-adopted.ts'
+
+/** When the record leads to the old login again; what follows takes away what adoption made. */
+const SWITCH = 'route'
+
+/**
+ * Undoes an adoption, whether it came to its end or not: first requests go to the old login again, then what was made
+ * is removed and what was taken away is given back. Called again after it failed, it goes on.
+ * @throws {PreconditionFailedError} where the tenant was not adopted, that is confirmed, or the old login is refused.
+ */
+export async function startRelease(
+  parts: LifecycleParts,
+  id: string,
+  actor: string,
+): Promise<Started<TenantAdopted>> {
+  const tenant = await findTenant(parts.registry, id)
+  const begun = await unfinishedRelease(parts, tenant.record)
+  if (begun !== undefined) return resumeRelease(parts, begun, actor)
+  const found = await adoptionOf(parts.registry, tenant.record)
+  if (found === undefined)
+    throw new PreconditionFailedError(
+      `Tenant ${id} has no adoption to undo: it was none, or it is confirmed.`,
+    )
+  const { entry, data } = found
+  if (tenant.record.status !== 'active')
+    throw new PreconditionFailedError(`Tenant ${id} is ${tenant.record.status}: make it active, then undo.`)
+  // Before the operation is begun: where the old login is refused, all stays as it is.
+  await (await oldLogin(parts, tenant.record, data))[Symbol.asyncDispose]()
+  const adopting = await adoptingOf(parts, tenant.record, data)
+  const over = { ...data, ended: 'undone', password: null, oldPassword: null }
+  const ended = { ...entry.record, data: over, state: 'done' as const, holder: null, updatedAt: now() }
+  const operation = await Operation.begin(
+    parts,
+    {
+      kind: 'release',
+      tenant,
+      from: `role ${tenant.record.route.role}`,
+      to: `role ${data.before.route.role}`,
+      data,
+    },
+    actor,
+    { puts: [{ kind: 'operation', id: entry.id, record: ended }], expectations: [entry] },
+  )
+  return carryOut(parts, operation, adopting, data)
+}
+
+export async function resumeRelease(
+  parts: LifecycleParts,
+  entry: Entry<'operation'>,
+  actor: string,
+): Promise<Started<TenantAdopted>> {
+  const data = AdoptionData.parse(entry.record.data)
+  const { record } = await findTenant(parts.registry, entry.record.tenant ?? '')
+  const adopting = await adoptingOf(parts, record, data)
+  return carryOut(parts, await Operation.take(parts, entry, actor), adopting, data)
+}
+
+async function unfinishedRelease(
+  { registry }: LifecycleParts,
+  { operation }: TenantRecord,
+): Promise<Entry<'operation'> | undefined> {
+  const entry = operation === null ? undefined : await registry.find('operation', operation)
+  return entry?.record.kind === 'release' && entry.record.state !== 'done' ? entry : undefined
+}
+
+function carryOut(
+  parts: LifecycleParts,
+  operation: Operation,
+  adopting: Adopting,
+  data: AdoptionData,
+): Started<TenantAdopted> {
+  return started(operation, async () => {
+    await using _sessions = adopting.provisioning
+    const { id } = adopting.provisioning.tenant
+    if (!operation.record.stepsDone.includes(SWITCH)) await inTurn(() => switchBack(parts, operation, data))
+    await operation.run(RELEASE_STEPS, adopting)
+    await operation.done({ data: { ...data, ended: 'undone', password: null, oldPassword: null } })
+    const { record, revision } = await findTenant(parts.registry, id)
+    return {
+      did: 'undone',
+      tenant: viewTenant(record, revision),
+      plan: null,
+      isReversible: false,
+      oldLogin: 'works',
+    }
+  })
+}
+
+/** @throws {RevisionConflictError} where somebody else committed on the cluster since. */
+async function switchBack(parts: LifecycleParts, operation: Operation, data: AdoptionData): Promise<void> {
+  const { registry } = parts
+  const { record } = await findTenant(registry, operation.record.tenant ?? '')
+  await using old = await oldLogin(parts, record, data)
+  const server = await findServer(registry, data.before.route.server)
+  const place = { server, pin: await readPin(old.connection), except: record.id }
+  const neighbours = await neighboursOf(registry, old, place)
+  const isolation = await checkIsolation(old, neighbours)
+  const { route, identity } = asBefore(parts, record, data)
+  await operation.noteStep(
+    SWITCH,
+    {},
+    {
+      ...turnOn(neighbours.servers),
+      detail: { role: route.role, isolated: isolation.isolated },
+      tenant: ({ epoch, origin }) =>
+        // An adoption that failed had not come to the switch.
+        origin === 'registered' ? {} : { origin: 'registered', route, identity, isolation, epoch: epoch + 1 },
+    },
+  )
+}
+
+/**
+ * The login that the tenant had.
+ * @throws {LoginFailedError} where it is refused; {IdentityUnknownError} where it leads to another database by now.
+ */
+async function oldLogin(parts: LifecycleParts, tenant: TenantRecord, data: AdoptionData): Promise<Session> {
+  const { registry, sealer } = parts
+  const then = asBefore(parts, tenant, data)
+  const server = await findServer(registry, then.route.server)
+  const session = await Session.readOnly(targetOf(then, server, sealer, registry.id))
+  try {
+    await proveIdentity(session.connection, then)
+    return session
+  } catch (error) {
+    await session[Symbol.asyncDispose]()
+    throw error
+  }
+}

@@ -1,0 +1,290 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import { adoptTenant } from '../../../src/lifecycle/adopt/adopt-tenant.ts'
+import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
+import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
+import { acceptServer } from '../../../src/lifecycle/server/accept-server.ts'
+import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
+import { suspendTenant } from '../../../src/lifecycle/tenant/suspend-tenant.ts'
+import { sqlstateOf } from '../ground.ts'
+import { AdoptGround } from './adopt-ground.ts'
+
+const q = pg.escapeIdentifier
+const NOT_FOR_YOU = '42501'
+
+describe.each([15, 18] as const)('adopting on Postgres %i', (version) => {
+  it('closes the database to everybody else, and the application and the old login have what they had, made later too', async () => {
+    await using world = await AdoptGround.start(version)
+    const acme = await world.register()
+    await provisionTenant(world.parts, { id: 'globex' }, 'test')
+    const { role: stranger } = (await world.ground.tenant('globex')).route
+    await (await world.ground.connect('globex', acme.database)).end()
+
+    const { did, tenant, isReversible } = await adoptTenant(world.parts, 'acme', {}, 'test')
+    expect([did, isReversible]).toEqual(['adopted', true])
+    expect(tenant).toMatchObject({
+      origin: 'provisioned',
+      epoch: 2,
+      database: acme.database,
+      operation: null,
+    })
+    expect(tenant.isolation).toMatchObject({ isolated: true, findings: [] })
+    expect(tenant.identity).toMatchObject({ kind: 'stamp' })
+    expect(tenant.role).toMatch(/^t_[a-z2-7]{26}_a$/)
+    expect(stranger).not.toBe(tenant.role)
+    expect(await sqlstateOf(world.ground.connect('globex', acme.database))).toBe(NOT_FOR_YOU)
+    expect(await sqlstateOf(world.query('acme', "update tenantry.stamp set state = 'moved'"))).toBe(
+      NOT_FOR_YOU,
+    )
+    await world.query(
+      'acme',
+      "insert into notes (body) values ('new'); update notes set body = body; truncate app.moods",
+    )
+    expect(await world.query('acme', 'select app.twice(id) as n from app.latest')).toEqual([{ n: 4 }])
+    const old = await world.login(acme.database, acme.role)
+    await old.query('alter table notes add column more text; create table made_later (id serial)')
+    await old.end()
+    await world.query('acme', 'insert into made_later default values')
+    await world.query(
+      'acme',
+      'create table own (id serial); create schema mine; create table mine.own (id int)',
+    )
+    const other = tenant.role.replace(/a$/, 'b')
+    const rights = await world.ground.server.query(
+      `select r, t, has_table_privilege(r::name, t::regclass, 'INSERT') as may, has_schema_privilege(r::name, 'mine', 'CREATE') as makes
+         from unnest(array[$1, $2]) r, unnest(array['own', 'mine.own']) t`,
+      [other, acme.role],
+      acme.database,
+    )
+    expect(rights.map(({ may, makes }) => [may, makes])).toEqual(Array(4).fill([true, true]))
+  })
+
+  it('is undone to the very access lists that were there, and what was made meanwhile stays', async () => {
+    await using world = await AdoptGround.start(version)
+    const acme = await world.register()
+    const reader = await world.role('reader')
+    await world.ground.server.execute(
+      `set role ${q(acme.role)}; revoke connect on database ${q(acme.database)} from public;
+       grant connect on database ${q(acme.database)} to ${q(reader)} with grant option;
+       grant connect on database ${q(acme.database)} to public`,
+    )
+    const before = await world.catalog(acme)
+    const record = await world.ground.tenant('acme')
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    await world.query('acme', 'create table mine (id int); insert into mine values (1)')
+    const undone = await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+    expect(undone).toMatchObject({
+      did: 'undone',
+      tenant: { origin: 'registered', role: acme.role, epoch: 3 },
+    })
+    expect(await world.query('acme', 'select id from mine')).toEqual([{ id: 1 }])
+    await world.query('acme', 'drop table mine')
+    expect(await world.catalog(acme)).toEqual(before)
+    expect(await world.made()).toEqual([])
+    const after = await world.ground.tenant('acme')
+    expect(after.identity).toEqual(record.identity)
+    expect(JSON.stringify(await world.ground.registry.list('operation'))).not.toContain('ciphertext')
+  })
+
+  it('gives the new logins what the old one may, and no more, where it owns nothing', async () => {
+    await using world = await AdoptGround.start(version)
+    const acme = await world.register({ owner: 'another' })
+    const before = await world.catalog(acme)
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    await world.query(
+      'acme',
+      "insert into notes (body) values ('new'); update notes set body = 'x'; select app.twice(1) from app.moods",
+    )
+    for (const text of [
+      'delete from notes',
+      'update notes set id = 9',
+      'truncate app.moods',
+      'create table app.x (id int)',
+    ])
+      expect([text, await sqlstateOf(world.query('acme', text))]).toEqual([text, NOT_FOR_YOU])
+    await world.ground.server.execute(
+      `set role ${q(acme.owner)}; create table app.later (id int)`,
+      acme.database,
+    )
+    expect(await world.query('acme', 'select * from app.later')).toEqual([])
+    await world.ground.server.execute('drop table app.later', acme.database)
+    await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+    expect(await world.catalog(acme)).toEqual(before)
+  })
+})
+
+describe('the plan of an adoption', () => {
+  it('changes nothing, names the roles that will be made, and who loses access', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    const bystander = await world.role('bystander')
+    const registry = () => readFile(join(world.ground.folder, 'registry.yaml'), 'utf8')
+    const before = [await world.catalog(acme), await registry()]
+    const { did, plan } = await adoptTenant(world.parts, 'acme', { dryRun: true }, 'test')
+    expect([did, plan?.obstacles]).toEqual(['planned', []])
+    expect([await world.catalog(acme), await registry()]).toEqual(before)
+    expect(plan?.found).toMatchObject({
+      databaseOwner: acme.owner,
+      publicMay: { database: ['TEMPORARY', 'CONNECT'], schemaPublic: ['USAGE'] },
+      role: { name: acme.role, attributes: [], memberOf: [], ownsDatabases: [acme.database], verifier: null },
+      mayConnect: expect.arrayContaining([bystander, acme.role]),
+      otherTenants: { inDatabase: [], onRole: [] },
+      objects: expect.arrayContaining([{ owner: acme.owner, kind: 'table', count: 2 }]),
+    })
+    const close = plan?.steps.find(({ name }) => name === 'close')
+    expect(close?.does).toBe(`REVOKE TEMPORARY, CONNECT ON DATABASE ${q(acme.database)} FROM PUBLIC`)
+    expect(close?.consequence).toMatch(new RegExp(`\\d+ logins? loses? access: .*|${bystander}`))
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    const roles = plan?.steps.find(({ name }) => name === 'roles')
+    for (const role of await world.made()) expect(roles?.does).toContain(role)
+    const gone = await sqlstateOf(world.login(acme.database, bystander))
+    expect(gone).toBe(NOT_FOR_YOU)
+  })
+
+  it('says the statement that lets the admin in, and nothing is done before it ran', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register({ granted: false })
+    const before = await world.catalog(acme)
+    const statement = `GRANT ${q(acme.owner)} TO ${q(world.ground.admin.role)} WITH INHERIT TRUE, SET TRUE`
+    const { plan } = await adoptTenant(world.parts, 'acme', { dryRun: true }, 'test')
+    expect(plan?.obstacles.map(({ remedy }) => remedy)).toEqual([statement])
+    await expect(adoptTenant(world.parts, 'acme', {}, 'test')).rejects.toMatchObject({
+      code: 'precondition_failed',
+      message: expect.stringContaining(statement),
+    })
+    expect(await world.catalog(acme)).toEqual(before)
+    await world.ground.server.execute(statement)
+    expect(await adoptTenant(world.parts, 'acme', {}, 'test')).toMatchObject({ did: 'adopted' })
+  })
+
+  it('refuses what rights cannot stand for', async () => {
+    await using world = await AdoptGround.start(18)
+    const { database, role } = await world.register()
+    const cases = [
+      ['alter table notes enable row level security', 'alter table notes disable row level security'],
+      ['select lo_create(4711)', 'select lo_unlink(4711)'],
+      ['create schema tenantry', 'drop schema tenantry'],
+      [`alter role ${q(role)} set role to pg_monitor`, `alter role ${q(role)} reset role`],
+      [`alter role ${q(role)} superuser`, `alter role ${q(role)} nosuperuser`],
+    ] as const
+    const found: unknown[] = []
+    for (const [text, back] of cases) {
+      await world.ground.server.execute(text, database)
+      const { plan } = await adoptTenant(world.parts, 'acme', { dryRun: true }, 'test')
+      found.push(plan?.obstacles.at(-1)?.what.replaceAll(role, 'R'))
+      await expect(adoptTenant(world.parts, 'acme', {}, 'test')).rejects.toMatchObject({
+        code: 'precondition_failed',
+      })
+      await world.ground.server.execute(back, database)
+    }
+    expect(found).toEqual([
+      expect.stringContaining('Row security is on for public.notes'),
+      expect.stringContaining('1 large objects'),
+      expect.stringContaining('There is a schema tenantry'),
+      expect.stringContaining('Role R becomes role pg_monitor'),
+      expect.stringContaining('Role R is a superuser'),
+    ])
+    expect(await world.made()).toEqual([])
+  })
+
+  it('refuses tenants that share a role or a database, those of our making, and those that are suspended', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    const { server, parts } = world.ground
+    const dsn = server.dsn(acme.database, acme.role, 'pw')
+    await registerTenant(parts, { id: 'globex', route: { dsn }, shared: true }, 'test')
+    const refused = adoptTenant(parts, 'globex', {}, 'test')
+    await expect(refused).rejects.toThrow(/The database is that of acme too\. .*Role .* is that of acme too/)
+    await provisionTenant(parts, { id: 'made' }, 'test')
+    await expect(adoptTenant(parts, 'made', {}, 'test')).rejects.toThrow('only a registered one')
+    await suspendTenant(parts, 'acme', {}, 'test')
+    await expect(adoptTenant(parts, 'acme', {}, 'test')).rejects.toThrow('only an active one')
+    await expect(adoptTenant({ ...parts, adminSealer: undefined }, 'acme', {}, 'test')).rejects.toMatchObject(
+      {
+        code: 'precondition_failed',
+      },
+    )
+  })
+})
+
+describe('an adopted tenant', () => {
+  it('keeps the search path and the settings of its old role', async () => {
+    await using world = await AdoptGround.start(15)
+    const acme = await world.register()
+    await world.ground.server.execute(
+      `set role ${q(acme.role)}; create schema ${q(acme.role)}; create table ${q(acme.role)}.own as select 1 as n; reset role;
+       alter role ${q(acme.role)} set work_mem to '5MB'; alter database ${q(acme.database)} set search_path to "$user", app`,
+      acme.database,
+    )
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    const [row] = await world.query(
+      'acme',
+      "select n, current_setting('work_mem') as mem, twice(n) as two from own",
+    )
+    expect(row).toEqual({ n: 1, mem: '5MB', two: 2 })
+  })
+
+  it('is as the doctor wants it, who tells of the old login until that is kept out', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    const { tenant } = await adoptTenant(world.parts, 'acme', {}, 'test')
+    const stem = tenant.role.slice(0, -2)
+    const told = async () => {
+      const { findings } = await diagnose(world.parts, { server: 'main' })
+      const ours = findings.filter(
+        (one) => one.subject === 'tenant acme' || JSON.stringify(one).includes(stem),
+      )
+      return ours.map(({ severity, what }) => `${severity}: ${what}`)
+    }
+    expect(await told()).toEqual([expect.stringMatching(new RegExp(`^info: .*${acme.role}`))])
+    await adoptTenant(world.parts, 'acme', { confirm: true, lockOldRole: true }, 'test')
+    expect(await told()).toEqual([])
+  })
+
+  it('is accepted by its stamp, with its password set again, after a server was put back', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    const { tenant } = await adoptTenant(world.parts, 'acme', {}, 'test')
+    const accept = async () => (await acceptServer(world.parts, 'main', {}, 'test')).tenants
+    expect(await accept()).toEqual([expect.objectContaining({ tenant: 'acme', outcome: 'as_recorded' })])
+    const incarnation = crypto.randomUUID()
+    await world.ground.server.execute(
+      `update tenantry.stamp set incarnation = '${incarnation}'`,
+      acme.database,
+    )
+    await world.ground.server.execute(`alter role ${tenant.role} password 'of long ago'`)
+    expect(await accept()).toEqual([expect.objectContaining({ outcome: 'accepted', refusal: null })])
+    expect((await world.ground.tenant('acme')).identity).toEqual({ kind: 'stamp', incarnation })
+    expect(await world.query('acme', 'select body from notes')).toEqual([{ body: 'old' }])
+  })
+
+  it('cannot be undone once confirmed, and its old login is kept out where that is asked for', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    await (await world.login(acme.database, acme.role)).end()
+    const confirmed = await adoptTenant(world.parts, 'acme', { confirm: true, lockOldRole: true }, 'test')
+    // The admin did not make the role, so that it cannot lock it; the door of the database is ours.
+    expect(confirmed).toMatchObject({ did: 'confirmed', isReversible: false, oldLogin: 'shut_out' })
+    expect(await sqlstateOf(world.login(acme.database, acme.role))).toBe(NOT_FOR_YOU)
+    await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toThrow(
+      /no adoption to undo/,
+    )
+    expect(JSON.stringify(await world.ground.registry.list('operation'))).not.toContain('ciphertext')
+    expect(await world.query('acme', 'select body from notes')).toEqual([{ body: 'old' }])
+  })
+
+  it('stays adopted where its old login does not come in any more', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    await world.ground.server.execute(`alter role ${q(acme.role)} password 'changed'`)
+    await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toMatchObject({
+      code: 'login_failed',
+    })
+    expect((await world.ground.tenant('acme')).origin).toBe('provisioned')
+    expect(await adoptTenant(world.parts, 'acme', {}, 'test')).toMatchObject({ did: 'adopted', plan: null })
+  })
+})

@@ -10,6 +10,7 @@ import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts
 import type { Registry } from '../../src/registry/registry.ts'
 import { targetOf } from '../../src/registry/route.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
+import type { Secret } from '../../src/secret.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { type PostgresServer, sharedPostgres } from '../support/postgres.ts'
 
@@ -22,6 +23,7 @@ export class LifecycleGround implements AsyncDisposable {
   readonly registry: Registry
   readonly admin: { readonly role: string; readonly dsn: string }
   readonly folder: string
+  readonly keys = { master: generateMasterKey(), admin: generateMasterKey() }
   readonly #databases: string[] = []
   readonly #roles: string[] = []
   readonly #clients: pg.Client[] = []
@@ -36,12 +38,22 @@ export class LifecycleGround implements AsyncDisposable {
     this.server = server
     this.registry = registry
     this.admin = admin
-    const sealer = () => new Sealer(MasterKeys.fromText(generateMasterKey()))
-    this.parts = { registry, sealer: sealer(), adminSealer: sealer() }
+    const sealer = (key: Secret) => new Sealer(MasterKeys.fromText(key))
+    this.parts = { registry, sealer: sealer(this.keys.master), adminSealer: sealer(this.keys.admin) }
   }
 
-  static async start(version: 15 | 18): Promise<LifecycleGround> {
-    const server = sharedPostgres(version)
+  static start(version: 15 | 18): Promise<LifecycleGround> {
+    return LifecycleGround.#startOn(sharedPostgres(version))
+  }
+
+  /** On a server of the test's own, which is on record as `main`. */
+  static async on(server: PostgresServer): Promise<LifecycleGround> {
+    const ground = await LifecycleGround.#startOn(server)
+    await addServer(ground.parts, { id: 'main', dsn: ground.admin.dsn }, 'test')
+    return ground
+  }
+
+  static async #startOn(server: PostgresServer): Promise<LifecycleGround> {
     const folder = await mkdtemp(join(tmpdir(), 'tenantry-lifecycle-'))
     const role = randomName('admin')
     await server.createRole(role, 'pw', 'createdb createrole')
@@ -92,17 +104,27 @@ export class LifecycleGround implements AsyncDisposable {
     return (database) => this.server.dsn(database, role, 'pw')
   }
 
+  /** Databases that the registry has as made by us. */
+  async #made(): Promise<string[]> {
+    const tenants = await this.registry.list('tenant', undefined, { limit: 1000 })
+    const made = tenants.entries.filter(({ record }) => record.origin === 'provisioned')
+    const servers = (await this.registry.list('server')).entries.map(({ record }) => record)
+    const templates = servers.flatMap((server) => server.templates ?? []).map(({ database }) => database)
+    for (const database of templates) await this.server.execute(`alter database ${database} is_template false`)
+    const spares = servers.flatMap((server) => server.spares?.ready ?? []).map(({ database }) => database)
+    return [...made.map(({ record }) => record.route.database), ...templates, ...spares]
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) await client.end()
-    const made = await this.registry.list('tenant', undefined, { limit: 1000 })
+    this.#databases.push(...(await this.#made()))
     await this.registry.close()
-    for (const { record } of made.entries) {
-      if (record.origin === 'provisioned') this.#databases.push(record.route.database)
-    }
     for (const database of this.#databases) await this.server.dropDatabase(database)
-    for (const database of this.#databases) {
-      for (const end of ['_a', '_b', '_owner']) await this.server.dropRole(`${database}${end}`)
-    }
+    const roles = await this.server.query<{ name: string }>(
+      `select quote_ident(r.rolname) as name from pg_roles r, unnest($1::text[]) d where starts_with(r.rolname, d || '_')`,
+      [this.#databases],
+    )
+    if (roles.length > 0) await this.server.execute(`drop role ${roles.map(({ name }) => name).join(', ')}`)
     for (const role of [...this.#roles, this.admin.role]) await this.server.dropRole(role)
     await rm(this.folder, { recursive: true, force: true })
   }

@@ -1,29 +1,47 @@
 import { z } from 'zod'
-import { InternalError } from '../../errors.ts'
+import { InternalError, PreconditionFailedError, SqlError } from '../../errors.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
-import type { Provisioning } from './provisioning.ts'
+import type { Making, MakingPlan } from './making.ts'
 
 /**
  * Closed from the first moment: CREATE DATABASE alone would let every role of the server in. From template0,
- * since a session parked in template1 makes the copy of that one fail.
+ * since a session parked in template1 makes the copy of that one fail; or from a template of our own, which lets
+ * nobody in.
+ * @throws {PreconditionFailedError} where somebody is in that template.
  */
-export async function createDatabase(provisioning: Provisioning): Promise<void> {
-  const { database, owner } = provisioning.plan
-  const admin = await provisioning.admin()
-  await admin.create(
-    `create database ${quoteName(database)} owner ${quoteName(owner)} template template0 allow_connections false`,
-  )
+export async function createDatabase(making: Making): Promise<void> {
+  const { database, owner, template, strategy } = making.plan
+  const admin = await making.admin()
+  const source = quoteName(template?.database ?? 'template0')
+  const how = strategy === undefined ? '' : ` strategy ${strategy}`
+  try {
+    await admin.create(
+      `create database ${quoteName(database)} owner ${quoteName(owner)} template ${source}${how} allow_connections false`,
+    )
+  } catch (error) {
+    throw (template && occupied(error, template)) ?? error
+  }
   const found = await lookUp(admin, database)
   if (found.owner !== owner) throw new InternalError(`database ${database} has owner ${found.owner}`)
 }
 
-/** Nobody but the owner, the two slots and the admin. */
-export async function closeDatabase(provisioning: Provisioning): Promise<void> {
-  const { database, owner, slots } = provisioning.plan
-  const admin = await provisioning.admin()
+/** 55006: the server waited five seconds for the sessions in what it was to copy. */
+function occupied(error: unknown, { name, database }: NonNullable<MakingPlan['template']>) {
+  if (!(error instanceof SqlError) || error.sqlstate !== '55006') return undefined
+  return new PreconditionFailedError(
+    `Somebody is connected to database ${database} of template ${name}: as long as a session is in a template, no ` +
+      `tenant can be made from it. End it (pg_stat_activity tells whose it is), and close the template again: ` +
+      `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`,
+  )
+}
+
+/** Nobody but the owner, the login roles and the admin. */
+export async function closeDatabase(making: Making): Promise<void> {
+  const { database, owner, slots, migrator } = making.plan
+  const admin = await making.admin()
   const name = quoteName(database)
-  const guests = [slots.a, slots.b, provisioning.adminRole()]
+  const guests = [slots.a, slots.b, ...(migrator === undefined ? [] : [migrator]), making.adminRole()]
   await admin.asRole(owner, async () => {
     await admin.execute(`revoke all on database ${name} from public`)
     for (const guest of guests)
@@ -39,9 +57,9 @@ export async function closeDatabase(provisioning: Provisioning): Promise<void> {
   }
 }
 
-export async function openDatabase(provisioning: Provisioning): Promise<void> {
-  const { database, owner } = provisioning.plan
-  const admin = await provisioning.admin()
+export async function openDatabase(making: Making): Promise<void> {
+  const { database, owner } = making.plan
+  const admin = await making.admin()
   await admin.asRole(owner, () =>
     admin.execute(`alter database ${quoteName(database)} allow_connections true`),
   )

@@ -2,35 +2,47 @@ import { z } from 'zod'
 import { InternalError } from '../../errors.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
-import type { Plan, Provisioning } from './provisioning.ts'
+import type { Making, MakingPlan } from './making.ts'
+
+/** What the stamp in a database says. */
+export interface Stamping {
+  /** No tenant's id in a spare. */
+  readonly tenant: string
+  readonly generation: number
+  readonly state: 'live' | 'spare'
+}
 
 /**
  * The stamp that says whose database this is, and the rights that the slots will have on whatever the owner
  * makes: rows, not tables. In one transaction, so that it is all there or not begun.
  */
-export async function furnish(provisioning: Provisioning): Promise<void> {
-  const { plan, tenant } = provisioning
-  const inside = await provisioning.adminInside()
+export async function furnish(making: Making, stamping: Stamping): Promise<void> {
+  const { plan } = making
+  const inside = await making.adminInside()
   const both = `${quoteName(plan.slots.a)}, ${quoteName(plan.slots.b)}`
   await inside.asRole(plan.owner, async () => {
     await inside.transaction(async () => {
-      for (const statement of [...stampStatements(tenant.id, plan, both), ...defaultRights(both)]) {
+      for (const statement of [...stampStatements(stamping, plan, both), ...defaultRights(both)]) {
         await inside.execute(statement)
       }
     })
-    for (const slot of [plan.slots.a, plan.slots.b]) await readBack(inside, slot)
+    for (const slot of [plan.slots.a, plan.slots.b]) await readBackRights(inside, slot)
   })
 }
 
-function stampStatements(tenant: string, plan: Plan, both: string): string[] {
-  const values = [quoteText(tenant), plan.generation, quoteText(plan.incarnation), `'live'`].join(', ')
+export function stampStatements(
+  { tenant, generation, state }: Stamping,
+  plan: MakingPlan,
+  both: string,
+): string[] {
+  const values = [quoteText(tenant), generation, quoteText(plan.incarnation), quoteText(state)].join(', ')
   return [
     'create schema if not exists tenantry',
     `create table if not exists tenantry.stamp (
        tenant_id text not null,
        generation bigint not null,
        incarnation uuid not null,
-       state text not null check (state in ('live', 'moved')))`,
+       state text not null check (state in ('live', 'moved', 'spare')))`,
     'create unique index if not exists stamp_is_one_row on tenantry.stamp ((true))',
     `insert into tenantry.stamp select ${values} where not exists (select from tenantry.stamp)`,
     // Default rights of an earlier run must not make it writable.
@@ -60,7 +72,7 @@ const Rights = z.object({
 /** Of tables, sequences, functions and schemas, as pg_default_acl writes them. */
 const MEANT_DEFAULTS = 'S:SELECT,UPDATE,USAGE f:EXECUTE n:USAGE r:DELETE,INSERT,SELECT,UPDATE'
 
-async function readBack(inside: Session, slot: string): Promise<void> {
+async function readBackRights(inside: Session, slot: string): Promise<void> {
   const role = quoteText(slot)
   const rights = await inside.row(
     Rights,

@@ -12,6 +12,12 @@ export interface ServerView {
   readonly admin: string | null
   readonly budget: ServerRecord['budget']
   readonly labels: ServerRecord['labels']
+  /** No new tenants are made there. */
+  readonly draining: boolean
+  /** Names of those that are made. */
+  readonly templates: readonly string[]
+  /** Databases that wait for a tenant: how many there are, and are to be. */
+  readonly spares: { readonly ready: number; readonly count: number }
   readonly revision: number
   readonly createdAt: string
   readonly updatedAt: string
@@ -26,6 +32,9 @@ export function viewServer(record: ServerRecord, revision: number): ServerView {
     admin: record.admin?.role ?? null,
     budget: record.budget,
     labels: record.labels,
+    draining: record.draining ?? false,
+    templates: (record.templates ?? []).filter(({ operation }) => operation === null).map(({ name }) => name),
+    spares: { ready: record.spares?.ready.length ?? 0, count: record.spares?.count ?? 0 },
     revision,
     createdAt: record.createdAt,
     updatedAt: record.updatedAt,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import type { EnvironmentVariables } from '../config.ts'
+import type { Screen } from './screen.ts'
 
 /** What every verb has at hand; tests hand in their own. */
 export interface CommandLine {
@@ -10,6 +11,18 @@ export interface CommandLine {
   /** A line about the answer: hints, warnings, errors. */
   note(line: string): void
   readInput(): Promise<string>
+  /** What somebody at a terminal answers, in a line; absent where nobody sits there. */
+  readonly ask?: ((question: string) => Promise<string | undefined>) | undefined
+  /** Where standard error is a terminal. */
+  readonly terminal?: Terminal | undefined
+  /** Where standard output is a terminal. */
+  readonly screen?: Screen | undefined
+}
+
+export interface Terminal {
+  readonly columns: number
+  /** Puts the text, one line without control characters, in the place of what was drawn before. */
+  draw(text: string): void
 }
 
 const Globals = z.object({

@@ -1,25 +1,57 @@
 import { Command, CommanderError } from 'commander'
 import { ZodError, z } from 'zod'
 import { type ErrorCode, TenantryError } from '../errors.ts'
+import { addAuditTail } from './audit/tail.ts'
+import { addAuditVerify } from './audit/verify.ts'
 import type { CommandLine } from './command-line.ts'
 import { addDemo } from './demo.ts'
+import { addDoctor } from './doctor.ts'
+import { addExec } from './exec.ts'
 import { addInit } from './init.ts'
 import { addKeyCreate } from './key/create.ts'
 import { addKeyList } from './key/list.ts'
 import { addKeyRevoke } from './key/revoke.ts'
+import { addKeyRewrap } from './key/rewrap.ts'
 import { addLoad } from './load.ts'
+import { addOperationList } from './operation/list.ts'
+import { addOperationResume } from './operation/resume.ts'
+import { addOperationShow } from './operation/show.ts'
+import { addPoolEvict } from './pool/evict.ts'
 import { addPoolStats } from './pool/stats.ts'
+import { addPoolTop } from './pool/top.ts'
+import { addPoolWarm } from './pool/warm.ts'
+import { addRegistryMigrate } from './registry/migrate.ts'
 import { addServe } from './serve.ts'
 import { addServerAccept } from './server/accept.ts'
 import { addServerAdd } from './server/add.ts'
+import { addServerDrain, addServerUndrain } from './server/drain.ts'
 import { addServerList } from './server/list.ts'
+import { addServerRemove } from './server/remove.ts'
+import { addServerShow } from './server/show.ts'
+import { addShell } from './shell.ts'
+import { addTenantAdopt } from './tenant/adopt.ts'
+import { addTenantAliasAdd } from './tenant/alias/add.ts'
+import { addTenantAliasList } from './tenant/alias/list.ts'
+import { addTenantAliasRemove } from './tenant/alias/remove.ts'
+import { addServerSpares } from './server/spares.ts'
+import { addTemplateCreate } from './template/create.ts'
+import { addTemplateList } from './template/list.ts'
 import { addTenantCheck } from './tenant/check.ts'
 import { addTenantCreate } from './tenant/create.ts'
+import { addTenantCredentials } from './tenant/credentials.ts'
+import { addTenantDelete } from './tenant/delete.ts'
+import { addTenantImport } from './tenant/import.ts'
 import { addTenantList } from './tenant/list.ts'
+import { addTenantPurge } from './tenant/purge.ts'
 import { addTenantRegister } from './tenant/register.ts'
 import { addTenantResume } from './tenant/resume.ts'
+import { addTenantSet } from './tenant/set.ts'
+import { addTenantRotate } from './tenant/rotate.ts'
 import { addTenantShow } from './tenant/show.ts'
 import { addTenantSuspend } from './tenant/suspend.ts'
+import { addTenantUndelete } from './tenant/undelete.ts'
+import { addTenantUnregister } from './tenant/unregister.ts'
+import { addWhy } from './why.ts'
 
 /** 0: done. 1: it failed. 2: it was asked for wrongly, and nothing was done. */
 export type ExitCode = 0 | 1 | 2
@@ -34,7 +66,7 @@ const MISUSE: ReadonlySet<ErrorCode> = new Set([
 /** Runs one command line to its end. Never throws: whatever goes wrong is told in a line and in the exit code. */
 export async function runCommandLine(cli: CommandLine, args: readonly string[]): Promise<ExitCode> {
   try {
-    await program(cli).parseAsync(args, { from: 'user' })
+    await commandTree(cli).parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // it has told already
@@ -44,24 +76,43 @@ export async function runCommandLine(cli: CommandLine, args: readonly string[]):
   }
 }
 
-function program(cli: CommandLine): Command {
+/** Every verb there is, with its options and help. */
+export function commandTree(cli: CommandLine): Command {
   const root = new Command('tenantry')
     .description('Routes an application to one Postgres database per tenant.')
     .exitOverride()
     .showSuggestionAfterError()
+    .showHelpAfterError('--help shows what it takes, with an example')
     .configureOutput({
       writeOut: (text) => cli.print(text.trimEnd()),
       writeErr: (text) => cli.note(text.trimEnd()),
     })
-  for (const add of [addServe, addDemo, addInit, addLoad]) add(root, cli)
+  for (const add of [addServe, addDemo, addInit, addLoad, addExec, addShell]) add(root, cli)
   const server = root.command('server').description('database servers')
   for (const add of [addServerAdd, addServerList, addServerAccept]) add(server, cli)
+  for (const add of [addServerDrain, addServerUndrain, addServerSpares]) add(server, cli)
+  const template = root.command('template').description('databases that tenants are copied from')
+  for (const add of [addTemplateCreate, addTemplateList]) add(template, cli)
+  for (const add of [addServerShow, addServerRemove]) add(server, cli)
   const tenant = root.command('tenant').description('tenants')
-  const ofTenants = [addTenantRegister, addTenantCreate, addTenantList, addTenantShow]
+  const ofTenants = [addTenantRegister, addTenantImport, addTenantUnregister, addTenantCreate, addTenantList, addTenantShow]
   for (const add of [...ofTenants, addTenantSuspend, addTenantResume, addTenantCheck]) add(tenant, cli)
+  for (const add of [addTenantDelete, addTenantUndelete, addTenantPurge]) add(tenant, cli)
+  addTenantSet(tenant, cli)
+  addTenantAdopt(tenant, cli)
+  const alias = tenant.command('alias').description('other names of a tenant')
+  for (const add of [addTenantAliasAdd, addTenantAliasList, addTenantAliasRemove]) add(alias, cli)
+  for (const add of [addTenantRotate, addTenantCredentials]) add(tenant, cli)
   const key = root.command('key').description('API keys')
-  for (const add of [addKeyCreate, addKeyList, addKeyRevoke]) add(key, cli)
-  addPoolStats(root.command('pool').description('pools of a running service'), cli)
+  for (const add of [addKeyCreate, addKeyList, addKeyRevoke, addKeyRewrap]) add(key, cli)
+  const operation = root.command('operation').description('what was begun and may have to be gone on with')
+  for (const add of [addOperationList, addOperationShow, addOperationResume]) add(operation, cli)
+  const pool = root.command('pool').description('pools of a running service')
+  for (const add of [addPoolStats, addPoolTop, addPoolEvict, addPoolWarm]) add(pool, cli)
+  for (const add of [addDoctor, addWhy]) add(root, cli)
+  const audit = root.command('audit').description('who changed what, and who was refused')
+  for (const add of [addAuditTail, addAuditVerify]) add(audit, cli)
+  addRegistryMigrate(root.command('registry').description('where all of it is kept'), cli)
   return root
 }
 

@@ -11,19 +11,29 @@ const MAX_DETAIL_LENGTH = 500
  * @throws {InvalidRequestError} with every fault by its place; values are not repeated.
  */
 export async function jsonBody<S extends z.ZodType>(request: HonoRequest, schema: S): Promise<z.output<S>> {
-  return checked(parsed(await textOf(request)), schema)
+  return checked(parsed(await bodyText(request)), schema)
 }
 
-/** As `jsonBody`, for the query string: each name once, all values text. */
-export function queryString<S extends z.ZodType>(request: HonoRequest, schema: S): z.output<S> {
+/**
+ * As `jsonBody`, for the query string: all values text.
+ * @param repeatable names that may come more than once, and are lists; every other name comes once.
+ */
+export function queryString<S extends z.ZodType>(
+  request: HonoRequest,
+  schema: S,
+  repeatable: readonly string[] = [],
+): z.output<S> {
+  const isList = (name: string) => repeatable.includes(name)
   const entries = Object.entries(request.queries())
-  const repeated = entries.find(([, values]) => values.length > 1)
+  const repeated = entries.find(([name, values]) => values.length > 1 && !isList(name))
   if (repeated)
     throw new InvalidRequestError(`The query parameter ${repeated[0].slice(0, 60)} is given twice.`)
-  return checked(Object.fromEntries(entries.map(([name, [value]]) => [name, value])), schema)
+  const given = entries.map(([name, values]) => [name, isList(name) ? values : values[0]])
+  return checked(Object.fromEntries(given), schema)
 }
 
-async function textOf(request: HonoRequest): Promise<string> {
+/** @throws {CancelledError} where the client went away in the middle of it. */
+export async function bodyText(request: HonoRequest): Promise<string> {
   try {
     return await request.text()
   } catch (cause) {

@@ -16,6 +16,7 @@ export function reaches(role: OperatorRole, wanted: OperatorRole): boolean {
  * that is not in the table does not exist.
  */
 export const OPERATOR_ROUTES = {
+  'GET /openapi.json': 'open',
   'GET /livez': 'open',
   'GET /readyz': 'open',
   'GET /startupz': 'open',
@@ -26,16 +27,57 @@ export const OPERATOR_ROUTES = {
   'GET /v1/tenants': 'viewer',
   /** May bring SQL that runs with the admin's rights, or a DSN to connect to. */
   'POST /v1/tenants': 'admin',
+  /** Brings DSNs to connect to. */
+  'POST /v1/tenants/import': 'admin',
+  'POST /v1/tenants/:id/unregister': 'admin',
+  'POST /v1/tenants/:id/adopt': 'admin',
   'GET /v1/tenants/:id': 'viewer',
+  'PATCH /v1/tenants/:id': 'operator',
+  'GET /v1/tenants/:id/aliases': 'viewer',
+  /** Decide whose database a request of a service key is for. */
+  'POST /v1/tenants/:id/aliases': 'admin',
+  'DELETE /v1/tenants/:id/aliases': 'admin',
+  'DELETE /v1/tenants/:id': 'admin',
+  'POST /v1/tenants/:id/undelete': 'admin',
+  'POST /v1/tenants/:id/purge': 'admin',
+  /** Of all whose grace has ended. */
+  'POST /v1/tenants/purge': 'admin',
   'POST /v1/tenants/:id/suspend': 'operator',
   'POST /v1/tenants/:id/resume': 'operator',
   'POST /v1/tenants/:id/check': 'operator',
   'POST /v1/tenants/:id/evict': 'operator',
+  /** May bring a DSN to connect to. */
+  'POST /v1/tenants/:id/rotate': 'admin',
+  'GET /v1/tenants/:id/credentials': 'viewer',
+  'POST /v1/tenants/:id/credentials': 'admin',
+  'DELETE /v1/tenants/:id/credentials/:role': 'admin',
+  'POST /v1/tenants/:id/warm': 'operator',
+  'GET /v1/why/:id': 'viewer',
+  /** Logs in to every tenant. */
+  'GET /v1/doctor': 'operator',
+  'POST /v1/doctor/fix': 'admin',
   'GET /v1/keys': 'operator',
   'POST /v1/keys': 'admin',
   'DELETE /v1/keys/:id': 'admin',
+  'POST /v1/keys/rewrap': 'admin',
   'GET /v1/servers': 'viewer',
   'POST /v1/servers': 'admin',
+  'GET /v1/servers/:id': 'viewer',
+  'DELETE /v1/servers/:id': 'admin',
   'POST /v1/servers/:id/accept': 'admin',
-} as const satisfies Record<`${'GET' | 'POST' | 'DELETE'} /${string}`, Access>
+  'POST /v1/servers/:id/drain': 'operator',
+  'POST /v1/servers/:id/undrain': 'operator',
+  /** Makes and drops databases. */
+  'POST /v1/servers/:id/spares': 'admin',
+  'GET /v1/templates': 'viewer',
+  /** Brings SQL that runs with the admin's rights. */
+  'POST /v1/templates': 'admin',
+  /** Tells who did what, and from which keys came what is not allowed. */
+  'GET /v1/audit': 'operator',
+  'POST /v1/audit/verify': 'operator',
+  'GET /v1/operations': 'viewer',
+  'GET /v1/operations/:id': 'viewer',
+  'GET /v1/operations/:id/events': 'viewer',
+  'POST /v1/operations/:id/resume': 'admin',
+} as const satisfies Record<`${'GET' | 'POST' | 'PATCH' | 'DELETE'} /${string}`, Access>
 export type OperatorRoute = keyof typeof OPERATOR_ROUTES

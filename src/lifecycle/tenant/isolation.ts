@@ -38,15 +38,35 @@ export async function checkIsolation(
        from pg_catalog.pg_roles r where r.rolname = session_user`,
   )
   const users = tenants.filter(({ record }) => record.route.role === powers.role).map(({ id }) => id)
+  const sharing = sharers.map(({ id }) => id)
+  return isolationOf({ ...powers, reachedCount: powers.reached.length }, users, sharing)
+}
+
+/** What a role may do beside using its own database. */
+export interface RolePowers {
+  readonly role: string
+  readonly attributes: string
+  readonly memberships: readonly string[]
+  readonly owned: readonly string[]
+  /** Databases of other tenants that it may connect to: the first few, and how many there are. */
+  readonly reached: readonly string[]
+  readonly reachedCount: number
+}
+
+/** @param users other tenants that have the role. @param sharers other tenants that live in its database. */
+export function isolationOf(
+  powers: RolePowers,
+  users: readonly string[],
+  sharers: readonly string[],
+): Isolation {
+  const { role, attributes, memberships, owned, reached, reachedCount } = powers
   const findings = [
-    powers.attributes ? `role ${powers.role} has ${powers.attributes}` : '',
-    powers.memberships.length > 0 ? `role ${powers.role} is a member of ${some(powers.memberships)}` : '',
-    powers.owned.length > 0 ? `role ${powers.role} owns database ${some(powers.owned)}` : '',
-    powers.reached.length > 0
-      ? `role ${powers.role} may connect to ${some(powers.reached)}, of other tenants`
-      : '',
-    users.length > 0 ? `role ${powers.role} is used by ${some(users)} too` : '',
-    sharers.length > 0 ? `shares its database with ${some(sharers.map(({ id }) => id))}` : '',
+    attributes ? `role ${role} has ${attributes}` : '',
+    memberships.length > 0 ? `role ${role} is a member of ${some(memberships)}` : '',
+    owned.length > 0 ? `role ${role} owns database ${some(owned)}` : '',
+    reachedCount > 0 ? `role ${role} may connect to ${some(reached, reachedCount)}, of other tenants` : '',
+    users.length > 0 ? `role ${role} is used by ${some(users)} too` : '',
+    sharers.length > 0 ? `shares its database with ${some(sharers)}` : '',
   ].filter(Boolean)
   return { isolated: findings.length === 0, findings, checkedAt: now() }
 }
@@ -67,10 +87,10 @@ export async function rolesLetIn(
   return new Set(rows.map(({ name }) => name))
 }
 
-function namesAsSql(names: readonly string[]): string {
+export function namesAsSql(names: readonly string[]): string {
   return names.length === 0 ? 'null' : [...new Set(names)].map(quoteText).join(', ')
 }
 
-function some(names: readonly string[]): string {
-  return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`
+function some(names: readonly string[], count = names.length): string {
+  return count <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${count - 3} more`
 }

@@ -49,7 +49,9 @@ export async function lookAround(parts: LifecycleParts, login: Login, wanted: Wa
   const [there] = neighbours.sharers
   if (there !== undefined && !wanted.shared) {
     throw new PreconditionFailedError(
-      `Tenant ${there.id} lives in that database. Two tenants in one database need shared (--shared).`,
+      there.record.status === 'deleted'
+        ? `Tenant ${there.id}, which was deleted and may be undeleted, lives in that database. Purge it, or share (--shared).`
+        : `Tenant ${there.id} lives in that database. Two tenants in one database need shared (--shared).`,
     )
   }
   const isolation = await checkIsolation(session, neighbours)
@@ -62,10 +64,10 @@ export async function lookAround(parts: LifecycleParts, login: Login, wanted: Wa
 }
 
 /** The server on record, or a record for it, of revision 0 as it is not kept yet. */
-async function serverFor(
+export async function serverFor(
   { registry, sealer }: LifecycleParts,
   name: string | undefined,
-  { dsn, capacity }: Login,
+  { dsn, capacity }: Pick<Login, 'dsn' | 'capacity'>,
 ): Promise<Entry<'server'>> {
   const servers = await allServers(registry)
   const there = serverOfDsn(servers, dsn)

@@ -49,17 +49,17 @@ async function provisionedDatabases(session: Session): Promise<Set<string>> {
 }
 
 /** Of a tenant of the same cluster: whether its database is the one of this pin, renamed or not. */
-function livesIn({ route, identity }: TenantRecord, pin: Pin): boolean {
+export function livesIn({ route, identity }: TenantRecord, pin: Pin): boolean {
   if (route.database === pin.databaseName) return true
   return identity?.kind === 'pin' && isSameCluster(identity, pin) && identity.databaseOid === pin.databaseOid
 }
 
-/** Every tenant but the deleted ones. For lifecycle only: a request never reads them all. */
+/** Deleted ones too, as they may be had back. For lifecycle only: a request never reads them all. */
 async function allTenants(registry: Registry): Promise<Entry<'tenant'>[]> {
   const tenants: Entry<'tenant'>[] = []
   for (let cursor: string | undefined; ; ) {
     const page = await registry.list('tenant', cursor, { limit: 1000 })
-    tenants.push(...page.entries.filter(({ record }) => record.status !== 'deleted'))
+    tenants.push(...page.entries)
     if (page.next === undefined) return tenants
     cursor = page.next
   }

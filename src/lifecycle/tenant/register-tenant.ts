@@ -2,13 +2,12 @@ import { z } from 'zod'
 import { parseDsn } from '../../connection/dsn.ts'
 import { AlreadyExistsError } from '../../errors.ts'
 import type { Expectation, Put } from '../../registry/registry.ts'
-import { tenantPasswordBinding } from '../../registry/route.ts'
 import { ServerId } from '../../registry/server-record.ts'
 import { type Pin, readPin } from '../../router/identity.ts'
 import { parseNewTenantId, type TenantId } from '../../tenant/tenant-id.ts'
-import { type Isolation, Labels, TenantLimits, type TenantRecord } from '../../tenant/tenant-record.ts'
-import { auditEntry, type LifecycleParts, now } from '../parts.ts'
-import { type Capacity, measureCapacity } from '../server/capacity.ts'
+import { type Isolation, Labels, TenantLimits } from '../../tenant/tenant-record.ts'
+import { auditEntry, type LifecycleParts } from '../parts.ts'
+import { measureCapacity } from '../server/capacity.ts'
 import { isSettled, settleServer } from '../server/cluster.ts'
 import { serverOfDsn } from '../server/server-of-dsn.ts'
 import { allServers } from '../server/server-view.ts'
@@ -16,6 +15,7 @@ import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { claimAliases, Hostname } from './claim-aliases.ts'
 import { type Login, lookAround, type Surroundings } from './look-around.ts'
+import { notIsolatedAnyMore, registeredTenant } from './registered-tenant.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 export const RegisterTenant = z.strictObject({
@@ -100,40 +100,16 @@ export async function registerTenant(
 }
 
 async function keep(
-  { registry, sealer }: LifecycleParts,
+  parts: LifecycleParts,
   wanted: z.output<typeof RegisterTenant>,
   id: TenantId,
-  { dsn, capacity, pin }: Login,
+  login: Login,
   { server, neighbours, isolation, exposed }: Surroundings,
   actor: string,
 ): Promise<TenantView> {
+  const { registry } = parts
   const generation = await registry.nextGeneration()
-  const at = now()
-  const binding = tenantPasswordBinding(registry.id, { id, generation })
-  const tenant: TenantRecord = {
-    id,
-    generation,
-    epoch: 1,
-    status: 'active',
-    statusReason: null,
-    origin: 'registered',
-    route: {
-      server: server.id,
-      // A pooler may call it otherwise than the server does.
-      database: dsn.database,
-      role: dsn.user,
-      password: dsn.password === undefined ? null : sealer.seal(dsn.password, binding),
-      slot: null,
-      readOnly: null,
-    },
-    identity: pin,
-    isolation,
-    limits: withinRole(wanted.limits, capacity),
-    labels: wanted.labels,
-    schemaVersion: null,
-    createdAt: at,
-    updatedAt: at,
-  }
+  const tenant = registeredTenant(parts, { ...wanted, id, generation, server: server.id }, login, isolation)
   const aliases = await claimAliases(registry, id, wanted.hostnames)
   const turn = turnOn(neighbours.servers)
   const puts: Put[] = [{ kind: 'tenant', id, record: tenant }, ...aliases.puts, ...turn.puts]
@@ -146,17 +122,10 @@ async function keep(
     const reason = neighbours.sharers.some((sharer) => sharer.id === other)
       ? `shares its database with ${id}`
       : `role ${record.route.role} may connect to the database of ${id}`
-    const lost = { isolated: false, findings: [reason], checkedAt: at }
-    puts.push({ kind: 'tenant', id: other, record: { ...record, isolation: lost, updatedAt: at } })
+    puts.push({ kind: 'tenant', id: other, record: notIsolatedAnyMore(record, reason) })
     expectations.push({ kind: 'tenant', id: other, revision })
   }
   const audit = auditEntry(actor, 'tenant.register', id, { server: server.id, isolated: isolation.isolated })
   const [revision = 0] = await registry.commit({ puts, audit }, expectations)
   return viewTenant(tenant, revision)
-}
-
-/** A role's CONNECTION LIMIT is a bound that the server keeps: more would be refused. */
-function withinRole(limits: TenantRecord['limits'], { roleLimit }: Capacity): TenantRecord['limits'] {
-  if (roleLimit === undefined || roleLimit === 0) return limits
-  return { ...limits, maxConnections: Math.min(limits.maxConnections ?? roleLimit, roleLimit) }
 }

@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import type { Session } from '../session.ts'
+import { namesAsSql, type RolePowers } from '../tenant/isolation.ts'
+
+const Powers = z.object({
+  role: z.string(),
+  attributes: z.string(),
+  memberships: z.array(z.string()),
+  owned: z.array(z.string()),
+  reached: z.array(z.string()),
+  reachedCount: z.int(),
+})
+
+/**
+ * What these roles may do on the server of the session, in one statement for all of them: what `checkIsolation` asks of one.
+ * @param databases of tenants; those that a role reaches are told, its own among them.
+ */
+export async function powersOf(
+  session: Session,
+  roles: readonly string[],
+  databases: readonly string[],
+): Promise<ReadonlyMap<string, RolePowers>> {
+  const rows = await session.rows(
+    Powers,
+    `select r.rolname::text as role,
+       pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
+         case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
+         case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
+       array(select m.roleid::pg_catalog.regrole::text from pg_catalog.pg_auth_members m
+              where m.member = r.oid order by 1) as memberships,
+       array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned,
+       coalesce(reach.names, '{}') as reached,
+       reach.count as "reachedCount"
+       from pg_catalog.pg_roles r
+       cross join lateral (
+         select (pg_catalog.array_agg(d.datname::text order by d.datname::text))[1:4] as names, pg_catalog.count(*)::int as count
+           from pg_catalog.pg_database d
+          where d.datname in (${namesAsSql(databases)})
+            and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')) reach
+      where r.rolname in (${namesAsSql(roles)})`,
+  )
+  return new Map(rows.map((powers) => [powers.role, powers]))
+}
+
+/** As `checkIsolation` tells it: the database of its own that it logged in to is left out. */
+export function beyondOwn(powers: RolePowers, database: string): RolePowers {
+  const reached = powers.reached.filter((name) => name !== database)
+  return { ...powers, reached, reachedCount: Math.max(0, powers.reachedCount - 1) }
+}
+
+/** For each of the roles that may enter one of the databases, one that it may enter. */
+export async function doorsFor(
+  session: Session,
+  roles: readonly string[],
+  databases: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  if (roles.length === 0) return new Map()
+  const rows = await session.rows(
+    z.object({ role: z.string(), database: z.string() }),
+    `select r.rolname::text as role, pg_catalog.min(d.datname::text) as database
+       from pg_catalog.pg_roles r, pg_catalog.pg_database d
+      where r.rolname in (${namesAsSql(roles)}) and d.datname in (${namesAsSql(databases)})
+        and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
+      group by 1`,
+  )
+  return new Map(rows.map(({ role, database }) => [role, database]))
+}

@@ -1,0 +1,3 @@
+import { describeImport } from './import-many.ts'
+
+describeImport(40, 4)

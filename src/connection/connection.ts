@@ -116,6 +116,8 @@ export interface Connection {
    */
   readonly mayLiveOn: boolean
   readonly isBusy: boolean
+  /** When the statement that runs began (`performance.now()`); undefined while none does, or where that is not counted. */
+  readonly busySince?: number | undefined
   /** From the last ReadyForQuery. */
   readonly transaction: 'idle' | 'open' | 'failed'
   readonly residue: Residue

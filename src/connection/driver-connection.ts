@@ -41,8 +41,8 @@ export class DriverConnection implements SqlConnection, StreamConnection {
   readonly closed: Promise<void>
   readonly #backend: Backend
   readonly #sender: StatementSender
-  /** From the call of a statement to its settling, its reset and its cancel included. */
-  #isBusy = false
+  /** Set from the call of a statement to its settling, its reset and its cancel included. */
+  #busySince: number | undefined
   /** Of the running statement. */
   #callbacks: GuardedCallbacks | undefined
   #wasCancelled = false
@@ -69,7 +69,11 @@ export class DriverConnection implements SqlConnection, StreamConnection {
   }
 
   get isBusy(): boolean {
-    return this.#isBusy
+    return this.#busySince !== undefined
+  }
+
+  get busySince(): number | undefined {
+    return this.#busySince
   }
 
   get transaction(): 'idle' | 'open' | 'failed' {
@@ -165,7 +169,7 @@ export class DriverConnection implements SqlConnection, StreamConnection {
   }
 
   async close(): Promise<void> {
-    if (this.#isBusy) throw new InternalError('close() of a busy connection')
+    if (this.isBusy) throw new InternalError('close() of a busy connection')
     await this.#backend.close()
   }
 
@@ -194,9 +198,9 @@ export class DriverConnection implements SqlConnection, StreamConnection {
   }
 
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isBusy) throw new InternalError('a second statement on a busy connection')
+    if (this.isBusy) throw new InternalError('a second statement on a busy connection')
     if (!this.isOpen) throw this.#backend.lost()
-    this.#isBusy = true
+    this.#busySince = performance.now()
     this.#wasCancelled = false
     try {
       return await work()
@@ -205,7 +209,7 @@ export class DriverConnection implements SqlConnection, StreamConnection {
       // Nothing comes after it on a connection that has ended.
       if (this.isOpen && this.#backend.cancelling) await this.#backend.cancelling
       this.#callbacks = undefined
-      this.#isBusy = false
+      this.#busySince = undefined
     }
   }
 

@@ -79,7 +79,7 @@ export function snapshot(
   }
 }
 
-function countStates(pools: readonly TenantPool[]): ConnectionCounts {
+export function countStates(pools: readonly TenantPool[]): ConnectionCounts {
   const counts = { opening: 0, idle: 0, leased: 0, cleaning: 0, closing: 0, quarantined: 0 }
   for (const pool of pools) for (const slot of pool.slots) counts[slot.state]++
   return counts

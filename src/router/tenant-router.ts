@@ -18,7 +18,9 @@ import { Breakers } from './breaker/breakers.ts'
 import { failureClass } from './breaker/failure-class.ts'
 import type { OpenGate } from './breaker/open-gate.ts'
 import { EventHub, type RouterEvents } from './events.ts'
+import { explainTenant, type KnownRoute, type TenantExplanation } from './explanation.ts'
 import { Fences } from './fences.ts'
+import { Holds } from './holds.ts'
 import { Lease } from './lease.ts'
 import { type LeaseOptions, type LeaseTerms, leaseTerms } from './lease-options.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './options.ts'
@@ -27,6 +29,7 @@ import type { Suspect } from './pool/retirement.ts'
 import type { Slot } from './pool/slot.ts'
 import type { TenantPool } from './pool/tenant-pool.ts'
 import { byPresentRoute } from './present-route.ts'
+import { RecentTrouble } from './recent-trouble.ts'
 import { RecordFollower } from './record-follower.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
@@ -51,6 +54,8 @@ export class TenantRouter implements AsyncDisposable {
   readonly #breakers: Breakers
   readonly #scheduler: Scheduler
   readonly #fences = new Fences()
+  readonly #holds = new Holds()
+  readonly #trouble = new RecentTrouble(this.#events)
   readonly #records: RecordFollower
   readonly #sweeper: NodeJS.Timeout
   readonly #onClosed: () => Promise<void>
@@ -146,6 +151,17 @@ export class TenantRouter implements AsyncDisposable {
     return snapshot(this.#scheduler, this.#breakers, this.options)
   }
 
+  /**
+   * Why the tenant's leases are as they are. Answers whatever is full, open or down, for a tenant that nobody knows, too.
+   * @param known its record and server where the caller has read them; default: those of its pool.
+   */
+  explain(id: string, known?: KnownRoute): TenantExplanation {
+    const [scheduler, breakers] = [this.#scheduler, this.#breakers]
+    const [fences, holds, trouble] = [this.#fences, this.#holds, this.#trouble]
+    const parts = { scheduler, breakers, fences, holds, trouble, options: this.options }
+    return explainTenant(parts, parseTenantId(id), known)
+  }
+
   on<E extends keyof RouterEvents>(event: E, listener: (payload: RouterEvents[E]) => void): Disposable {
     return this.#events.on(event, listener)
   }
@@ -154,6 +170,14 @@ export class TenantRouter implements AsyncDisposable {
   evict(id: string): number {
     const pool = this.#scheduler.current(parseTenantId(id))
     return pool ? this.#scheduler.evict(pool, 'operator') : 0
+  }
+
+  /** Refuses the tenant in this process and ends what it has open, whatever its record says, until that is disposed of. */
+  hold(id: string, error: TenantryError): Disposable {
+    const tenant = parseTenantId(id)
+    const hold = this.#holds.put(tenant, error)
+    this.#records.cut(tenant, error)
+    return hold
   }
 
   /** Refuses new leases, waits `drainTimeoutMs` for those out, closes everything. Safe to call again. */
@@ -219,7 +243,11 @@ export class TenantRouter implements AsyncDisposable {
     // The pool may know a newer record than was read here.
     const newest = present && present.revision > revision ? present.record : record
     const refusal =
-      gone ?? statusError(newest) ?? termsError(newest, server, terms) ?? this.#fences.of(newest)
+      gone ??
+      this.#holds.of(tenant) ??
+      statusError(newest) ??
+      termsError(newest, server, terms) ??
+      this.#fences.of(newest)
     if (refusal) throw refusal
     if (terms.onlyIfWarm && !present?.hasOpen(terms.trust)) {
       throw new NotWarmError(`tenant ${tenant} has no open connection`)

@@ -17,6 +17,20 @@ interface ServerEntry {
   server: ServerRecord
 }
 
+/** What is held against a server and a tenant. */
+export interface BreakerExplanation {
+  readonly state: BreakerState
+  /** Milliseconds that the server's has been open; 0 while it is closed. */
+  readonly openMs: number
+  /** Milliseconds until the next attempt to connect to the server may pass. */
+  readonly nextAttemptInMs: number
+  /** Milliseconds for which nobody asks the server for a place, since it had none. */
+  readonly fullForMs: number
+  readonly cause: string | null
+  /** The tenant's own: its last login led nowhere, and nobody tries again for so long. */
+  readonly tenant: { readonly forMs: number; readonly cause: string } | null
+}
+
 /**
  * The breakers of all servers and tenants that an opening failed for; those without fault have none.
  * Invariant: an entry goes with the first connection that opens for it.
@@ -43,6 +57,21 @@ export class Breakers implements OpenGate {
 
   stateOf(server: string): BreakerState {
     return this.#servers.get(server)?.breaker.state ?? 'closed'
+  }
+
+  /** Asking changes nothing. */
+  explain(record: TenantRecord, server: ServerRecord): BreakerExplanation {
+    const breaker = this.#servers.get(server.id)?.breaker
+    const own = this.#tenants.get(record.id)
+    const held = own?.refusal(record)
+    return {
+      state: breaker?.state ?? 'closed',
+      openMs: breaker?.openMs ?? 0,
+      nextAttemptInMs: breaker?.nextAttemptInMs ?? 0,
+      fullForMs: breaker?.fullForMs ?? 0,
+      cause: breaker?.cause?.message ?? null,
+      tenant: own && held ? { forMs: own.heldForMs(record), cause: held.message } : null,
+    }
   }
 
   refusal(record: TenantRecord, server: ServerRecord): Error | undefined {

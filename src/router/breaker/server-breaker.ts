@@ -87,6 +87,18 @@ export class ServerBreaker {
     return now < this.#pausedUntil && this.#pausedBy ? { isOpen: false, cause: this.#pausedBy } : undefined
   }
 
+  /** Milliseconds until the next attempt may pass; 0 while all may. */
+  get nextAttemptInMs(): number {
+    const until = this.#state.name === 'open' ? this.#state.probeNotBefore : this.#pausedUntil
+    return Math.max(0, until - this.#now())
+  }
+
+  /** What it is open for, or paused. */
+  get cause(): Error | undefined {
+    if (this.#state.name === 'open') return this.#state.cause
+    return this.#now() < this.#pausedUntil ? this.#pausedBy : undefined
+  }
+
   /** Milliseconds for which nobody asks for a place on a full server. */
   get fullForMs(): number {
     return Math.max(0, this.#fullUntil - this.#now())

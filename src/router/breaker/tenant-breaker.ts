@@ -34,6 +34,11 @@ export class TenantBreaker {
     return this.#now() < this.#until && this.#version === versionOf(record) ? this.#error : undefined
   }
 
+  /** Milliseconds for which nobody tries again by this record. */
+  heldForMs(record: TenantRecord): number {
+    return this.#version === versionOf(record) ? Math.max(0, this.#until - this.#now()) : 0
+  }
+
   /** @returns whether the tenant is held back from now on. */
   failed(failure: FailureClass, error: Error, record: TenantRecord): boolean {
     if (failure === 'unanswered') {

@@ -93,6 +93,15 @@ export class Scheduler {
     return this.#line.size
   }
 
+  get room(): Room {
+    return this.#room
+  }
+
+  /** Pools that count against `maxPools`. */
+  get openPools(): number {
+    return this.#pools.process.openPools
+  }
+
   current(id: TenantId): TenantPool | undefined {
     return this.#pools.current(id)
   }

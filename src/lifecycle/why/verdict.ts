@@ -1,0 +1,123 @@
+import type { BudgetExplanation, TenantExplanation } from '../../router/explanation.ts'
+import type { RefusalRun } from '../../router/recent-trouble.ts'
+import type { TenantView } from '../tenant/tenant-view.ts'
+import { clock, duration, times } from './phrases.ts'
+import type { WhyFacts } from './why.ts'
+
+/** A refusal longer ago than this says nothing of now. */
+const RECENT_MS = 60_000
+
+/** How the tenant is served, and why so, in one sentence. The first cause that keeps a request back is the one told. */
+export function verdictOf(facts: WhyFacts): string {
+  const { record, router, tenant } = facts
+  if (record === null) return nobody(facts)
+  if (router?.hold) return `${tenant} is refused by this process, whatever its record says: ${router.hold}.`
+  const standing = standingOf(record)
+  if (standing !== null) return `${tenant} is refused: ${standing}.`
+  if (facts.server === null)
+    return `${tenant} is refused: its server ${record.server} is not in the registry.`
+  if (router === null)
+    return `${tenant} is active on record. No running service was asked, so nothing is known of its connections.`
+  if (router.fence !== null) {
+    const since = router.fence.at === null ? '' : ` since ${clock(router.fence.at)}`
+    return `${tenant} is refused${since} until its record changes: ${router.fence.why}.`
+  }
+  return heldBack(router, record) ?? crowded(router, record, Date.parse(facts.at)) ?? served(router)
+}
+
+function nobody({ asked, tried, registryError }: WhyFacts): string {
+  const readings = tried.map(({ as }) => as).join(', ')
+  const name = JSON.stringify(asked)
+  if (registryError === null) return `${name} names no tenant: tried as ${readings}.`
+  return `${name} names no tenant that this process holds (tried as ${readings}), and the registry does not answer: ${registryError}.`
+}
+
+/** Why its status alone refuses it; null for an active one. */
+function standingOf({ status, statusReason, updatedAt }: TenantView): string | null {
+  if (status === 'active') return null
+  const why = statusReason === null ? '' : ` (${statusReason})`
+  return `it is ${status}${why}, says its record of ${clock(updatedAt)}`
+}
+
+/** By a breaker: of its server, or its own. */
+function heldBack(router: TenantExplanation, { server }: TenantView): string | null {
+  const { breaker, tenant } = router
+  if (breaker === null) return null
+  const open = router.pools.reduce((sum, pool) => sum + pool.idle + pool.leased, 0)
+  const rest = open > 0 ? ` ${open} connections that are open go on.` : ''
+  if (breaker.state !== 'closed') {
+    const next =
+      breaker.state === 'half-open'
+        ? 'it is being tried now'
+        : `it is tried again in ${duration(breaker.nextAttemptInMs)}`
+    return (
+      `${tenant} is refused where it needs a new connection: server ${server} cannot be reached for ${duration(breaker.openMs)} now ` +
+      `(${breaker.cause ?? 'unknown'}); ${next}.${rest}`
+    )
+  }
+  if (breaker.cause !== null)
+    return `${tenant} is refused where it needs a new connection: server ${server} is starting or stopping (${breaker.cause}).${rest}`
+  if (breaker.tenant === null) return null
+  return `${tenant} is refused where it needs a new connection: ${breaker.tenant.cause}; tried again in ${duration(breaker.tenant.forMs)}.${rest}`
+}
+
+/** By what is full; or, where nothing is, as it was refused a moment ago. */
+function crowded(router: TenantExplanation, record: TenantView, now: number): string | null {
+  const { tenant, budgets, pools } = router
+  const run = currentRun(router, now)
+  const waiting = pools.reduce((sum, pool) => sum + pool.waiting, 0)
+  const oldestMs = Math.max(0, ...pools.map(({ oldestWaitMs }) => oldestWaitMs ?? 0))
+  const full = budgets && fullness(budgets, record.server)
+  if (run !== undefined) {
+    const since = `${tenant} is refused since ${clock(run.firstAt)} (${times(run.count)}, last at ${clock(run.lastAt)})`
+    if (run.code === 'acquire_timeout') {
+      const seen = run.scope === null ? 'no connection came in time' : `the ${run.scope} limit was reached`
+      return `${since} because ${full ?? seen}.${waitingText(waiting, oldestMs)}`
+    }
+    const why = router.lastOpenFailure?.code === run.code ? router.lastOpenFailure.why : null
+    return `${since}: ${why ?? run.code}.${waitingText(waiting, oldestMs)}`
+  }
+  if (waiting === 0) return null
+  const because =
+    full ?? (isOpening(router) ? 'connections are being opened' : 'all its connections are in use')
+  return `${tenant} is slow because ${because}.${waitingText(waiting, oldestMs)}`
+}
+
+/** Refusals of late that no lease came after. */
+function currentRun({ refusals, pools }: TenantExplanation, now: number): RefusalRun | undefined {
+  const [run] = refusals
+  if (run === undefined || now - run.lastAt > RECENT_MS) return undefined
+  const servedAgo = Math.min(...pools.map(({ idleMs }) => idleMs), Number.POSITIVE_INFINITY)
+  const isServing = pools.some(({ idle, leased }) => idle > 0 || leased > 0)
+  return isServing && now - servedAgo > run.lastAt ? undefined : run
+}
+
+function waitingText(waiting: number, oldestMs: number): string {
+  return waiting === 0 ? '' : ` ${waiting} wait, the oldest for ${duration(oldestMs)}.`
+}
+
+function isOpening({ pools }: TenantExplanation): boolean {
+  return pools.some(({ opening }) => opening > 0)
+}
+
+function fullness(budgets: BudgetExplanation, server: string): string | null {
+  const { full } = budgets
+  if (full === null) return null
+  const { limit } = budgets[full]
+  switch (full) {
+    case 'tenant':
+      return `it has all the connections that it may have (${limit})`
+    case 'server':
+      return `the budget of server ${server} (${limit}) is full`
+    case 'process':
+      return `the budget of this process (${limit}) is full`
+    case 'pools':
+      return `this process has as many pools as it may (${limit})`
+  }
+}
+
+function served({ tenant, pools }: TenantExplanation): string {
+  const sum = (state: 'idle' | 'leased' | 'cleaning') => pools.reduce((count, pool) => count + pool[state], 0)
+  if (pools.length === 0) return `${tenant} is served; no connection is open now, the next request opens one.`
+  return `${tenant} is served: ${sum('leased') + sum('cleaning')} connections in use, ${sum('idle')} idle, nobody waits.`
+}

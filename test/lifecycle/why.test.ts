@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it, vi } from 'vitest'
+import { TenantSuspendedError } from '../../src/errors.ts'
+import { explainWhy, type Why } from '../../src/lifecycle/why/why.ts'
+import { aliasId } from '../../src/registry/alias-record.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
+import { freePort } from '../support/free-port.ts'
+import { startWorld, type World } from '../support/world.ts'
+import { audit } from '../support/world-records.ts'
+
+function whyOf({ registry, directory, router }: World, asked: string): Promise<Why> {
+  return explainWhy({ registry, directory, router, baseDomain: 'example.test' }, asked)
+}
+
+const refused = (work: Promise<unknown>) =>
+  work.then(
+    () => 'served',
+    (error: unknown) => (error instanceof Error && 'code' in error ? error.code : String(error)),
+  )
+
+describe('why', () => {
+  it('tells of a tenant that is served: its connections, its route without a password, its limits', async () => {
+    await using world = await startWorld(['acme'], { limits: { maxConnections: 4 } })
+    expect((await whyOf(world, 'acme')).answer[0]).toBe(
+      'acme is served; no connection is open now, the next request opens one.',
+    )
+    using lease = await world.lease('acme')
+    await lease.run({ text: 'select 1' })
+    lease.release()
+    const why = await whyOf(world, 'acme')
+    expect(why.answer[0]).toBe('acme is served: 0 connections in use, 1 idle, nobody waits.')
+    expect(why).toMatchObject({
+      tenant: 'acme',
+      registryError: null,
+      record: { status: 'active', database: world.placeOf('acme').database },
+      server: { id: 'main' },
+      directory: { held: { isFresh: true } },
+      router: {
+        pools: [{ idle: 1, leased: 0, waiting: 0, oldestWaitMs: null }],
+        limits: { maxConnections: 4 },
+        budgets: { full: null, tenant: { out: 1, limit: 4 } },
+        breaker: { state: 'closed', tenant: null },
+        refusals: [],
+      },
+    })
+    expect(JSON.stringify(why)).not.toContain(world.placeOf('acme').password)
+  })
+
+  it('tells who waits, for what is full, and how long the statements of those that have it run', async () => {
+    await using world = await startWorld(['acme', 'globex'], { maxConnections: 1, maxPools: 5 })
+    using held = await world.lease('globex')
+    const running = refused(held.run({ text: 'select pg_sleep(30)' }))
+    const waiting = refused(world.lease('acme', { acquireTimeoutMs: 500 }))
+    const why = await whyOf(world, 'acme')
+    expect(why.answer[0]).toMatch(
+      /^acme is slow because the budget of this process \(1\) is full\. 1 wait, the oldest for \d+ ms\.$/,
+    )
+    const other = await whyOf(world, 'globex')
+    expect(other.router?.pools[0]?.leases).toEqual([
+      expect.objectContaining({
+        class: 'interactive',
+        trust: 'application',
+        statementMs: expect.any(Number),
+      }),
+    ])
+    expect(JSON.stringify(other)).not.toContain('pg_sleep')
+    expect(await waiting).toBe('acquire_timeout')
+    const after = await whyOf(world, 'acme')
+    expect(after.answer[0]).toMatch(
+      /^acme is refused since 2\d{3}-.*Z \(once, last at .*\) because the budget of this process \(1\) is full\.$/,
+    )
+    expect(after.router?.refusals).toMatchObject([{ code: 'acquire_timeout', scope: 'process', count: 1 }])
+    await held.cancel()
+    await running
+  })
+
+  it('names the budget of the server, and that of the tenant', async () => {
+    await using world = await startWorld(['acme', 'globex'], { serverBudget: 1, maxConnectionsPerTenant: 1 })
+    using _held = await world.lease('globex')
+    const waiting = [refused(world.lease('acme', { acquireTimeoutMs: 300 }))]
+    expect((await whyOf(world, 'acme')).answer[0]).toContain('because the budget of server main (1) is full.')
+    waiting.push(refused(world.lease('globex', { acquireTimeoutMs: 300 })))
+    expect((await whyOf(world, 'globex')).answer[0]).toContain(
+      'because it has all the connections that it may have (1).',
+    )
+    expect(await Promise.all(waiting)).toEqual(['acquire_timeout', 'acquire_timeout'])
+  })
+
+  it('answers at once while the breaker of its server is open, with the cause and when it is tried again', async () => {
+    await using world = await startWorld(['acme'], { address: { host: '127.0.0.1', port: await freePort() } })
+    expect(await refused(world.lease('acme'))).toBe('server_unavailable')
+    expect(await refused(world.lease('acme'))).toBe('circuit_open')
+    const why = await whyOf(world, 'acme')
+    expect(why.answer[0]).toMatch(
+      /^acme is refused where it needs a new connection: server main cannot be reached for .* now \(.*\); it is tried again in \d/,
+    )
+    expect(why.router).toMatchObject({
+      breaker: { state: 'open' },
+      lastOpenFailure: { code: 'server_unavailable' },
+      refusals: [{ code: 'circuit_open' }, { code: 'server_unavailable' }],
+    })
+  })
+
+  it('tells a suspended tenant by its status, and the reason', async () => {
+    await using world = await startWorld(['acme'])
+    await world.change('acme', (record) => ({ ...record, status: 'suspended', statusReason: 'unpaid' }))
+    expect((await whyOf(world, 'acme')).answer[0]).toMatch(
+      /^acme is refused: it is suspended \(unpaid\), says/,
+    )
+  })
+
+  it('tells a tenant that this process alone refuses', async () => {
+    await using world = await startWorld(['acme'])
+    const hold = world.router.hold('acme', new TenantSuspendedError('its suspension waits for the registry'))
+    expect((await whyOf(world, 'acme')).answer[0]).toBe(
+      'acme is refused by this process, whatever its record says: its suspension waits for the registry.',
+    )
+    hold[Symbol.dispose]()
+    expect((await whyOf(world, 'acme')).answer[0]).toMatch(/^acme is served/)
+  })
+
+  it('tells a fenced tenant until its record changes', async () => {
+    await using world = await startWorld(['acme'])
+    const entry = await world.registry.find('tenant', 'acme')
+    await world.execute(
+      'acme',
+      `create schema tenantry;
+       create table tenantry.stamp as select 'globex' as tenant_id, ${entry?.record.generation}::bigint as generation,
+         '${randomUUID()}'::uuid as incarnation, 'live' as state;
+       grant usage on schema tenantry to public;
+       grant select on tenantry.stamp to public`,
+    )
+    const identity = { kind: 'stamp' as const, incarnation: randomUUID() }
+    await world.change('acme', (record) => ({ ...record, identity }))
+    expect(await refused(world.lease('acme'))).toBe('identity_mismatch')
+    const fenced = await whyOf(world, 'acme')
+    expect(fenced.answer[0]).toMatch(
+      /^acme is refused since 2.*Z until its record changes: .*stamp is of tenant globex/,
+    )
+    await world.change('acme', (record) => ({ ...record, epoch: record.epoch + 1 }))
+    await vi.waitFor(async () => expect((await whyOf(world, 'acme')).router?.fence).toBeNull())
+  })
+
+  it('finds a tenant by its other names, and says what it tried where there is none', async () => {
+    await using world = await startWorld(['acme'])
+    const value = 'app.acme.example'
+    const createdAt = new Date().toISOString()
+    const record = { kind: 'hostname' as const, value, tenant: parseTenantId('acme'), createdAt }
+    const id = aliasId('hostname', value)
+    await world.registry.commit({ puts: [{ kind: 'alias', id, record }], audit: audit(id) }, [
+      { kind: 'alias', id, revision: 0 },
+    ])
+    for (const name of [value, 'acme.example.test']) expect((await whyOf(world, name)).tenant).toBe('acme')
+    const nobody = await whyOf(world, 'nobody')
+    expect(nobody).toMatchObject({
+      tenant: null,
+      tried: [
+        { as: 'tenant id', value: 'nobody', found: false },
+        { as: 'external id', value: 'nobody', found: false },
+      ],
+      router: { pools: [], refusals: [] },
+    })
+    expect(nobody.answer[0]).toBe('"nobody" names no tenant: tried as tenant id, external id.')
+  })
+
+  it('goes by what this process holds where the registry does not answer', async () => {
+    await using world = await startWorld(['acme'])
+    using lease = await world.lease('acme')
+    lease.release()
+    await world.registry.close()
+    const why = await whyOf(world, 'acme')
+    expect(why).toMatchObject({ tenant: 'acme', registryError: expect.any(String) })
+    expect(why.answer[0]).toBe('acme is served: 0 connections in use, 1 idle, nobody waits.')
+    expect((await whyOf(world, 'globex')).answer[0]).toContain('names no tenant that this process holds')
+  })
+
+  it('counts refusals of one kind together, and the latest kinds apart', async () => {
+    await using world = await startWorld(['acme'], { maxConnections: 1 })
+    using _held = await world.lease('acme')
+    for (let n = 0; n < 3; n += 1) await refused(world.lease('acme', { acquireTimeoutMs: 5 }))
+    await refused(world.lease('acme', { onlyIfWarm: true, acquireTimeoutMs: 5 }))
+    const { router } = await whyOf(world, 'acme')
+    expect(router?.refusals).toMatchObject([{ code: 'acquire_timeout', count: 4 }])
+  })
+})

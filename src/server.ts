@@ -1,26 +1,31 @@
-import { readFileSync } from 'node:fs'
 import type { ServiceSettings } from './config.ts'
+import { OperationStreams } from './http/admin/operation-streams.ts'
 import { PoolEventStreams } from './http/admin/pool-event-streams.ts'
 import { ClientLimit, clientLimits } from './http/client-limit.ts'
 import { Health } from './http/health.ts'
 import { Listener } from './http/listener.ts'
 import { LoopLag } from './http/loop-lag.ts'
+import { isLoopback } from './http/loopback.ts'
 import { Mutations } from './http/mutations.ts'
 import { operatorApp } from './http/operator-app.ts'
 import { tenantApp } from './http/tenant-app.ts'
+import { Recovery } from './lifecycle/operation/recovery.ts'
+import { ownKeys } from './lifecycle/own-keys.ts'
 import type { LifecycleParts } from './lifecycle/parts.ts'
+import { ServiceMeans } from './lifecycle/postponed/service-means.ts'
+import { SpareKeeper } from './lifecycle/provision/spare/spare-keeper.ts'
 import { announcing } from './registry/announcing-registry.ts'
 import { MasterKeys } from './registry/master-keys.ts'
 import { RegistryAccess } from './registry/registry-access.ts'
-import { Sealer } from './registry/sealing.ts'
 import { CallerResolver } from './resolve/caller-resolver.ts'
 import { KeyVerifier } from './resolve/key-verifier.ts'
-import { auditFences } from './router/audit-fences.ts'
 import { lateOpener } from './router/late-opener.ts'
 import { TenantRouter } from './router/tenant-router.ts'
 import { type Log, openLog } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { logRouter } from './telemetry/router-log.ts'
+import { auditFaults, ServiceAudit } from './telemetry/service-audit.ts'
+import { VERSION } from './telemetry/version.ts'
 
 /** A running service. Whoever started it closes it. */
 export interface Service extends AsyncDisposable {
@@ -54,8 +59,8 @@ const OPERATOR_BODY_BYTES = 16_777_216
 /**
  * Starts both planes; resolves when they answer. A registry that does not is tried on: the service is ready when
  * it opens, or at once where a snapshot stands in for it.
- * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError} and Node's error where a port cannot be had;
- * nothing is left open then.
+ * @throws {InvalidConfigError | InvalidDsnError | RegistryTooNewError | RegistryTooOldError} and
+ * Node's error where a port cannot be had; nothing is left open then.
  */
 export async function startService(
   settings: ServiceSettings,
@@ -69,6 +74,7 @@ export async function startService(
     staleMaxMs: settings.staleMaxMs,
     snapshotFile: settings.snapshotFile,
     waitMs: REGISTRY_WAIT_MS,
+    migrate: settings.migrate,
     onFault: (fault) => log.warn({ err: fault }, 'registry'),
   })
   const core = new Core(settings, access, sealers, log)
@@ -103,14 +109,11 @@ export async function startService(
   }
 }
 
-type Sealers = Pick<LifecycleParts, 'sealer' | 'adminSealer' | 'scramIterations'>
+type Sealers = Omit<LifecycleParts, 'registry'>
 
-function sealersOf({ masterKey, adminKey, scramIterations }: ServiceSettings): Sealers {
-  return {
-    sealer: new Sealer(MasterKeys.fromText(masterKey)),
-    adminSealer: adminKey && new Sealer(MasterKeys.fromText(adminKey)),
-    scramIterations,
-  }
+function sealersOf({ masterKey, adminKey, scramIterations, router }: ServiceSettings): Sealers {
+  const { maxConnectionsPerTenant } = router
+  return { ...ownKeys(masterKey, adminKey), scramIterations, maxConnectionsPerTenant }
 }
 
 /** Everything behind the two planes. */
@@ -120,13 +123,17 @@ class Core {
   readonly settings: ServiceSettings
   readonly log: Log
   readonly events: PoolEventStreams
+  readonly operations: OperationStreams
   readonly mutations = new Mutations()
   readonly #access: RegistryAccess
   readonly #router: TenantRouter
   readonly #metrics: Metrics
   readonly #routerLog: Disposable
-  readonly #fenceAudit: Disposable
+  readonly #audit: ServiceAudit
+  readonly #means: ServiceMeans
   readonly #sealers: Sealers
+  #recovery: Recovery | undefined
+  #spares: SpareKeeper | undefined
 
   constructor(settings: ServiceSettings, access: RegistryAccess, sealers: Sealers, log: Log) {
     this.settings = settings
@@ -138,8 +145,11 @@ class Core {
     this.#router = new TenantRouter(directory, backends, settings.router)
     this.#metrics = new Metrics({ router: this.#router, directory, version: VERSION })
     this.#routerLog = logRouter(this.#router, log)
-    this.#fenceAudit = auditFences(this.#router, registry, (err) => log.error({ err }, 'fence not audited'))
+    const unwritten = auditFaults(this.#metrics, log)
+    this.#audit = new ServiceAudit(this.#router, registry, unwritten)
+    this.#means = new ServiceMeans(this.#router, directory, unwritten)
     this.events = new PoolEventStreams(this.#router)
+    this.operations = new OperationStreams(registry)
   }
 
   clientLimit(plane: 'tenant' | 'operator'): ClientLimit {
@@ -152,7 +162,7 @@ class Core {
     const { maxResultBytes, statementTimeoutMs, acquireTimeoutMs } = router
     return {
       router: this.#router,
-      callers: new CallerResolver(this.#access.directory, { baseDomain }),
+      callers: new CallerResolver(this.#access.directory, { baseDomain, observer: this.#audit.calls }),
       limits: { maxRows, maxResultBytes, maxStreamBytes, statementTimeoutMs },
       maxBufferedBytes,
       stallMs: this.settings.streamStallTimeoutMs,
@@ -164,18 +174,23 @@ class Core {
     }
   }
 
-  operatorDeps() {
+  lifecycle(): LifecycleParts {
     const { directory, registry } = this.#access
+    return { registry: announcing(registry, (change) => directory.invalidate(change)), ...this.#sealers }
+  }
+
+  operatorDeps() {
     return {
       router: this.#router,
-      lifecycle: {
-        registry: announcing(registry, (change) => directory.invalidate(change)),
-        ...this.#sealers,
-      },
+      lifecycle: this.lifecycle(),
+      means: this.#means,
+      directory: this.#access.directory,
+      baseDomain: this.settings.baseDomain,
       keys: new KeyVerifier(this.#access.directory),
       metrics: this.#metrics,
       metricsAccess: isLoopback(this.settings.opsHost) ? ('open' as const) : ('viewer' as const),
       events: this.events,
+      operations: this.operations,
       mutations: this.mutations,
       maxBodyBytes: OPERATOR_BODY_BYTES,
       requestTimeoutMs: OPERATOR_TIMEOUT_MS,
@@ -189,24 +204,55 @@ class Core {
   /** With the registry, or at once with what stands in for it. */
   readyWhenUsable(): void {
     const ready = () => {
+      if (this.health.phase !== 'starting') return
       this.health.ready()
-      if (this.health.phase === 'ready') this.log.info({}, 'ready')
+      this.log.info({}, 'ready')
     }
-    if (this.#access.isUsable) return ready()
-    this.log.error(
-      { err: this.#access.registry.fault },
-      'not ready until the registry answers; it is tried on',
-    )
-    void this.#access.registry.opened.then(ready)
+    if (this.#access.isUsable) ready()
+    else {
+      const err = this.#access.registry.fault
+      this.log.error({ err }, 'not ready until the registry answers; it is tried on')
+    }
+    void this.#access.registry.opened.then(() => {
+      ready()
+      this.#recover()
+    })
+  }
+
+  /** Operations of processes that are gone, where this one has the key that most of them need. */
+  #recover(): void {
+    if (this.#sealers.adminSealer === undefined || this.health.isDraining) return
+    const run = (work: () => Promise<void>) => this.mutations.run(work)
+    this.#spares = new SpareKeeper(this.lifecycle(), {
+      refilled: (server, err) =>
+        this.log[err === undefined ? 'info' : 'error']({ server, err }, 'spares refilled'),
+      lookFailed: (err) => this.log.warn({ err }, 'spares could not be looked at'),
+      run,
+    })
+    this.#recovery = new Recovery(this.lifecycle(), {
+      recovered: (operation, kind, err) => {
+        if (err === undefined) this.log.info({ operation, kind }, 'operation gone on with')
+        else this.log.error({ operation, kind, err }, 'operation could not be gone on with')
+      },
+      lookFailed: (err) => this.log.warn({ err }, 'operations could not be looked at'),
+      run,
+    })
+  }
+
+  stopRecovery(): void {
+    this.#recovery?.[Symbol.dispose]()
+    this.#spares?.[Symbol.dispose]()
   }
 
   /** When nothing asks any more. */
   async close(): Promise<void> {
     this.#lag[Symbol.dispose]()
     this.events.close()
+    this.operations.close()
     await this.#router.close()
     this.#routerLog[Symbol.dispose]()
-    this.#fenceAudit[Symbol.dispose]()
+    await this.#audit.close()
+    await this.#means.postponed.close()
     this.#metrics[Symbol.dispose]()
     await this.#access.close()
   }
@@ -238,22 +284,16 @@ class RunningService implements Service {
 
   /** The operator plane reads until the end: probes and scrapes are about just this. It changes nothing any more. */
   async #close(): Promise<void> {
-    const { health, events, mutations, settings, log } = this.#core
+    const { health, events, operations, mutations, settings, log } = this.#core
     health.drain()
     const { drainTimeoutMs } = settings
     log.info({ drainTimeoutMs }, 'draining')
     events.close()
+    operations.close()
+    this.#core.stopRecovery()
     await Promise.all([this.#tenant.stop(drainTimeoutMs), mutations.drain(drainTimeoutMs)])
     await this.#core.close()
     await this.#operator.stop(OPERATOR_DRAIN_MS)
     log.info({}, 'service stopped')
   }
-}
-
-const VERSION = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-).version // a parse boundary: our own package.json
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

@@ -1,10 +1,12 @@
 import type { Hono } from 'hono'
+import { OperationStreams } from '../../src/http/admin/operation-streams.ts'
 import { PoolEventStreams } from '../../src/http/admin/pool-event-streams.ts'
 import { Health } from '../../src/http/health.ts'
 import { Mutations } from '../../src/http/mutations.ts'
 import { type OperatorAppDeps, operatorApp } from '../../src/http/operator-app.ts'
 import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
 import { type TenantAppDeps, tenantApp } from '../../src/http/tenant-app.ts'
+import { ServiceMeans } from '../../src/lifecycle/postponed/service-means.ts'
 import { aliasId } from '../../src/registry/alias-record.ts'
 import { announcing } from '../../src/registry/announcing-registry.ts'
 import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
@@ -70,6 +72,7 @@ export class HttpWorld implements AsyncDisposable {
   readonly health = new Health()
   readonly metrics: Metrics
   readonly events: PoolEventStreams
+  readonly operations: OperationStreams
   readonly tenants: Hono<TenantEnv>
   readonly operators: Hono<OperatorEnv>
   readonly logLines: string[] = []
@@ -82,6 +85,7 @@ export class HttpWorld implements AsyncDisposable {
     this.world = world
     this.metrics = new Metrics({ router, directory, version: '0.0.0', topTenants: options.topTenants ?? 20 })
     this.events = new PoolEventStreams(router, { maxClients: 2, maxPending: 8 })
+    this.operations = new OperationStreams(registry, 20)
     const shared = { router, health: this.health, observer: this.metrics, log }
     this.tenants = tenantApp({
       ...shared,
@@ -104,15 +108,19 @@ export class HttpWorld implements AsyncDisposable {
     const sealer = new Sealer(MasterKeys.fromText(generateMasterKey()))
     this.operators = operatorApp({
       ...shared,
+      means: new ServiceMeans(router, directory, () => {}),
       lifecycle: {
         registry: announcing(registry, (change) => directory.invalidate(change)),
         sealer,
         adminSealer: undefined,
       },
+      directory,
+      baseDomain: BASE_DOMAIN,
       keys: new KeyVerifier(directory),
       metrics: this.metrics,
       metricsAccess: 'viewer',
       events: this.events,
+      operations: this.operations,
       mutations: new Mutations(),
       lag: { isLate: false },
       maxBodyBytes: 100_000,
@@ -225,6 +233,7 @@ export class HttpWorld implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const leaks = this.leaks().length
     this.events.close()
+    this.operations.close()
     this.metrics[Symbol.dispose]()
     await this.world[Symbol.asyncDispose]()
     if (leaks > 0) throw new Error(`${leaks} answers or log lines hold a secret`)

@@ -11,21 +11,31 @@ export class AdminSessions implements AsyncDisposable {
   readonly #parts: LifecycleParts
   readonly #adminSealer: Sealer
   readonly #server: ServerRecord
+  readonly #signal: AbortSignal | undefined
   #home: Promise<Session> | undefined
   /** A connection runs one statement at a time. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  private constructor(parts: LifecycleParts, adminSealer: Sealer, server: ServerRecord) {
+  private constructor(
+    parts: LifecycleParts,
+    adminSealer: Sealer,
+    server: ServerRecord,
+    signal: AbortSignal | undefined,
+  ) {
     this.#parts = parts
     this.#adminSealer = adminSealer
     this.#server = server
+    this.#signal = signal
   }
 
-  /** Undefined where the server has no admin login on record, or this process no key that opens it. */
-  static of(parts: LifecycleParts, server: ServerRecord): AdminSessions | undefined {
+  /**
+   * Undefined where the server has no admin login on record, or this process no key that opens it.
+   * @param signal ends every session.
+   */
+  static of(parts: LifecycleParts, server: ServerRecord, signal?: AbortSignal): AdminSessions | undefined {
     const { adminSealer } = parts
     if (server.admin === null || adminSealer === undefined) return undefined
-    return new AdminSessions(parts, adminSealer, server)
+    return new AdminSessions(parts, adminSealer, server, signal)
   }
 
   /** @throws {LoginFailedError | ServerUnavailableError | TlsFailedError} */
@@ -73,7 +83,8 @@ export class AdminSessions implements AsyncDisposable {
 
   #open(database: string | undefined): Promise<Session> {
     const { registry, sealer } = this.#parts
-    return Session.open(adminTargetOf(this.#server, this.#adminSealer, registry.id, database, sealer))
+    const target = adminTargetOf(this.#server, this.#adminSealer, registry.id, database, sealer)
+    return Session.open(target, this.#signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,8 +3,8 @@ import { PreconditionFailedError } from '../../errors.ts'
 import type { ServerBudget } from '../../registry/server-record.ts'
 import type { Session } from '../session.ts'
 
-const OLDEST = 15
-const NEWEST = 18
+export const OLDEST_VERSION = 15
+export const NEWEST_VERSION = 18
 
 /** Of what ordinary roles may have, the share that tenants get where nobody says how much: others connect too. */
 const DEFAULT_SHARE = 0.7
@@ -37,9 +37,9 @@ export async function measureCapacity(session: Session): Promise<Capacity> {
        (select rolconnlimit from pg_catalog.pg_roles where rolname = session_user) as "roleLimit"`,
   )
   const version = Math.floor(facts.version / 10_000)
-  if (version < OLDEST || version > NEWEST) {
+  if (version < OLDEST_VERSION || version > NEWEST_VERSION) {
     throw new PreconditionFailedError(
-      `The server runs Postgres ${version}; supported are ${OLDEST} to ${NEWEST}.`,
+      `The server runs Postgres ${version}; supported are ${OLDEST_VERSION} to ${NEWEST_VERSION}.`,
     )
   }
   return {

@@ -1,0 +1,90 @@
+import type { Entry } from '../../../registry/registry.ts'
+import { quoteName } from '../../sql-name.ts'
+import { slotsOf } from '../../tenant/login-slots.ts'
+import { type Found, some } from '../finding.ts'
+import { lockRole } from '../repairs.ts'
+import type { ServerCheck, ServerLook } from '../server-look.ts'
+
+/** Who may log in, and ought not to; and the other way round. */
+export const logins: ServerCheck = {
+  name: 'logins',
+  run: (look): Found[] => [
+    ...look.tenants.flatMap((entry) =>
+      entry.record.origin === 'provisioned' ? ofProvisioned(look, entry) : [],
+    ),
+    ...registeredSuspended(look),
+  ],
+}
+
+function ofProvisioned(look: ServerLook, entry: Entry<'tenant'>): Found[] {
+  const { catalog, server } = look
+  const { status, route, operation } = entry.record
+  const mayLogin = (role: string) => catalog.roles.get(role)?.canLogin === true
+  const subject = `tenant ${entry.id}`
+  const owner = catalog.databases.get(route.database)?.owner
+  const found: Found[] = []
+  if (owner?.startsWith(`${route.database}_`) && mayLogin(owner))
+    found.push({
+      severity: 'error',
+      subject,
+      what: `The owner of its database, ${owner}, may log in.`,
+      consequence:
+        'Nobody should: as the owner, the stamp can be forged, and whoever gets in may change all grants.',
+      ...locking(look, entry, owner),
+    })
+  // A rotation under way needs both.
+  if (operation !== null) return found
+  if (status === 'active') {
+    if (catalog.roles.has(route.role) && !mayLogin(route.role))
+      found.push({
+        severity: 'error',
+        subject,
+        what: `It is active, and its role ${route.role} may not log in.`,
+        consequence: 'Whatever needs a new connection is answered with 502 login_failed.',
+        fix: `tenantry server accept ${server.id} --dry-run, then without it`,
+      })
+    const spare = slotsOf(route).filter((role) => role !== route.role && mayLogin(role))
+    for (const role of spare)
+      found.push({
+        severity: 'warning',
+        subject,
+        what: `Login slot ${role} is not in use, and may log in.`,
+        consequence: 'A password that was rotated away still opens the database.',
+        ...locking(look, entry, role),
+      })
+  }
+  if (status === 'suspended' || status === 'deleted' || status === 'deleting')
+    for (const role of slotsOf(route).filter(mayLogin))
+      found.push({
+        severity: 'error',
+        subject,
+        what: `It is ${status}, and its role ${role} may log in.`,
+        consequence: 'The router refuses it; whoever has the password gets in past the router.',
+        ...locking(look, entry, role),
+      })
+  return found
+}
+
+function locking(look: ServerLook, entry: Entry<'tenant'>, role: string): Pick<Found, 'fix' | 'repair'> {
+  const isOurs = look.admin !== undefined && look.catalog.roles.get(role)?.isOurs === true
+  const fix = `ALTER ROLE ${quoteName(role)} NOLOGIN; and end its sessions`
+  return { fix, repair: isOurs ? lockRole(look.server, entry, role) : undefined }
+}
+
+/** Their roles are not ours. */
+function registeredSuspended({ tenants, catalog, server }: ServerLook): Found[] {
+  const open = tenants
+    .filter(({ record }) => record.origin === 'registered' && record.status === 'suspended')
+    .filter(({ record }) => catalog.roles.get(record.route.role)?.canLogin)
+  if (open.length === 0) return []
+  const roles = [...new Set(open.map(({ record }) => quoteName(record.route.role)))]
+  return [
+    {
+      severity: 'info',
+      subject: `server ${server.id}`,
+      what: `Roles of suspended tenants that were registered may log in: ${some(open.map(({ id }) => id))}.`,
+      consequence: 'The router refuses them; whoever has such a password gets in past the router.',
+      fix: roles.map((role) => `ALTER ROLE ${role} NOLOGIN`).join('; '),
+    },
+  ]
+}

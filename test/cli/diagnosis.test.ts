@@ -1,0 +1,136 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { topLines } from '../../src/cli/pool/top.ts'
+import { runCommandLine } from '../../src/cli/program.ts'
+import { screenOf } from '../../src/cli/screen.ts'
+import { type ServiceWorld, startServiceWorld } from '../http/service-world.ts'
+import { LifecycleGround } from '../lifecycle/ground.ts'
+import { Terminal } from './terminal.ts'
+
+describe('with a running service', () => {
+  let world: ServiceWorld
+  let variables: Record<string, string>
+  beforeAll(async () => {
+    world = await startServiceWorld()
+    await world.tenant('acme')
+    const { key = '' } = world.asAdmin()
+    variables = { TENANTRY_OPERATOR_KEY: key, TENANTRY_OPS_URL: world.service.opsUrl }
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+  const run = (...args: string[]) => new Terminal(variables).run(args)
+
+  it('warms a tenant, shows it, says why it is served, and evicts it', async () => {
+    expect(await run('pool', 'warm', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^acme: a connection was opened in \d+ ms$/),
+    })
+    expect((await run('pool', 'warm', 'acme')).out).toBe('acme: a connection was open already')
+    const top = await run('pool', 'top')
+    expect(top).toMatchObject({ code: 0, out: expect.stringMatching(/^acme +\S+ +0 +0 +1 +0 +0 +\d/m) })
+    expect((await run('pool', 'top', '--once', '--json')).out).toMatch(/"poolsLimit"/)
+    const why = await run('why', 'acme')
+    expect(why).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^acme is served: .*1 idle/) })
+    expect(why.out).toMatch(/^budgets +tenant 1 of 10, /m)
+    const evicted = await run('pool', 'evict', 'acme')
+    expect(evicted).toMatchObject({ code: 0, out: expect.stringMatching(/^acme: 1 idle connections closed/) })
+  })
+
+  it('says what it tried of a name that is nobody’s, and what the service says of one it cannot warm', async () => {
+    expect(await run('why', 'nobody')).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/^"nobody" names no tenant: tried as tenant id/),
+      err: 'error: Nothing on record is called "nobody".',
+    })
+    expect(await run('pool', 'warm', 'nobody')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/answered 404: There is no such tenant/),
+    })
+    expect((await run('pool', 'evict', 'No!')).code).toBe(2)
+  })
+
+  it('draws the pools over and over on a terminal until it is told to stop', async () => {
+    let written = ''
+    let stop = () => {}
+    const output = { isTTY: true, rows: 12, columns: 60, write: (text: string) => (written += text) }
+    const screen = screenOf(output, {})
+    if (!screen) throw new Error('no screen')
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve
+    })
+    const cli = {
+      variables,
+      print: () => undefined,
+      note: () => undefined,
+      readInput: async () => '',
+      screen: { ...screen, rows: 12, columns: 60, stopped: () => stopped },
+    }
+    const code = runCommandLine(cli, ['pool', 'top'])
+    await vi.waitFor(() => expect(written.split('connections ').length).toBeGreaterThan(1))
+    stop()
+    expect(await code).toBe(0)
+    const [, frame = ''] = written.split('\u001b[H')
+    const lines = frame.split('\u001b[K\n').slice(0, -1)
+    expect(lines.length).toBeLessThan(12)
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(60)
+    expect(written.endsWith('\u001b[?25h\u001b[?1049l')).toBe(true)
+  })
+})
+
+describe('pool top', () => {
+  it('shows those that wait first, then those that use most, and no more than fit', () => {
+    const pool = (tenant: string, waiting: number, leased: number) => ({
+      tenant,
+      server: 'main',
+      waiting,
+      leased,
+      idle: 0,
+      opening: 0,
+      closing: 0,
+      quarantined: 0,
+      idleMs: 0,
+      serviceMs: 1,
+    })
+    const counts = { idle: 0, leased: 0, opening: 0, closing: 0, quarantined: 0, out: 0, limit: 1 }
+    const pools = [pool('idle', 0, 0), pool('busy', 0, 5), pool('waits', 2, 1)]
+    const lines = topLines({ connections: counts, servers: [], pools, poolsLimit: 9, waiters: 2 }, 2)
+    expect(lines.slice(-2).map((line) => line.split(' ')[0])).toEqual(['waits', 'busy'])
+  })
+
+  it('has no screen where nobody looks', () => {
+    const output = { write: () => true }
+    expect(screenOf(output, {})).toBeUndefined()
+    expect(screenOf({ ...output, isTTY: true }, { TERM: 'dumb' })).toBeUndefined()
+  })
+})
+
+describe('without a service', () => {
+  it('the doctor says what is wrong and ends with 1 where that is an error; --fix mends what is safe', async () => {
+    await using ground = await LifecycleGround.start(18)
+    const terminal = new Terminal()
+    await terminal.run(['init', ground.folder])
+    const common = ['--env-file', join(ground.folder, 'tenantry.env')]
+    await terminal.run(['server', 'add', 'main', '--dsn-file', '-', ...common], ground.admin.dsn)
+    await terminal.run(['tenant', 'create', 'acme', ...common])
+    const healthy = await terminal.run(['doctor', ...common])
+    expect(healthy).toMatchObject({ code: 0, out: expect.stringMatching(/^1 server, 1 tenant: 0 errors, /m) })
+    const { database } = JSON.parse((await terminal.run(['tenant', 'show', 'acme', '--json', ...common])).out)
+    await ground.server.execute(`grant connect on database ${database} to public`)
+    const sick = await terminal.run(['doctor', '--server', 'main', ...common])
+    expect(sick).toMatchObject({ code: 1, err: expect.stringContaining('error: The doctor found 1 error.') })
+    expect(sick.out).toMatch(
+      /^error +tenant acme \[doors\] Its database .*\n +Every role .*\n +--fix does: REVOKE ALL/,
+    )
+    const fixed = await terminal.run(['doctor', '--fix', ...common])
+    expect(fixed).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^fixed +tenant acme: Its database .* PUBLIC/),
+    })
+    expect((await terminal.run(['doctor', '--timeout', 'soon', ...common])).code).toBe(2)
+
+    const why = await terminal.run(['why', 'acme', ...common])
+    expect(why).toMatchObject({ code: 0, err: expect.stringMatching(/^No service was asked/) })
+    expect(why.out).toMatch(/^acme is active on record\. No running service was asked/)
+    await ground.server.dropDatabase(database)
+    for (const end of ['a', 'b', 'm', 'owner']) await ground.server.dropRole(`${database}_${end}`)
+  })
+})

@@ -55,8 +55,8 @@ async function pinFoundBy(
 
 /** The tenant that was pinned to this very database, whatever that is called now. */
 function ownerOf({ neighbours }: Acceptance, record: TenantRecord, pin: Pin): string | undefined {
-  return neighbours.find(({ id, record: { identity, status } }) => {
-    if (id === record.id || status === 'deleted' || identity?.kind !== 'pin') return false
+  return neighbours.find(({ id, record: { identity } }) => {
+    if (id === record.id || identity?.kind !== 'pin') return false
     if (pin.shared && identity.shared) return false
     return isSameCluster(identity, pin) && identity.databaseOid === pin.databaseOid
   })?.id

@@ -36,6 +36,8 @@ const Environment = z.strictObject({
   /** Where tenants, servers and keys are kept. */
   REGISTRY_URL: secret(REGISTRY, REGISTRY_ALLOWED),
   REGISTRY_URL_FILE: text(/^.+$/, 'the path of a readable file that holds the URL'),
+  /** Whether a process that finds an older schema brings it to what it knows. */
+  REGISTRY_MIGRATE: text(/^(?:on-start|by-hand)$/, 'on-start or by-hand'),
   /** Opens and seals what the data plane needs: the passwords of tenants' roles. */
   MASTER_KEY: secret(KEYS, KEYS_ALLOWED),
   MASTER_KEY_FILE: text(/^.+$/, 'the path of a readable file that holds the key'),
@@ -77,6 +79,7 @@ export const ALLOWED: ReadonlyMap<string, string> = new Map(
 export interface Settings extends AnswerSettings {
   /** May hold a password. */
   readonly registryUrl: Secret | undefined
+  readonly migrate: boolean
   readonly masterKey: Secret | undefined
   readonly adminKey: Secret | undefined
   readonly host: string
@@ -132,6 +135,7 @@ export function effectiveLines(settings: Settings): string[] {
   const line = (name: string, value: string | number) => `${PREFIX}${name}=${value}${origin(name)}`
   return [
     `${PREFIX}REGISTRY_URL=${settings.registryUrl ? withoutCredentials(settings.registryUrl) : 'not set'}`,
+    line('REGISTRY_MIGRATE', settings.migrate ? 'on-start' : 'by-hand'),
     `${PREFIX}MASTER_KEY=${settings.masterKey ? 'set' : 'not set'}`,
     `${PREFIX}ADMIN_KEY=${settings.adminKey ? 'set' : 'not set'}`,
     line('HOST', settings.host),
@@ -170,6 +174,7 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
   const router = routerOptions(env)
   return {
     registryUrl: secretOf('REGISTRY_URL', env, faults),
+    migrate: env.REGISTRY_MIGRATE !== 'by-hand',
     masterKey: secretOf('MASTER_KEY', env, faults),
     adminKey: secretOf('ADMIN_KEY', env, faults),
     host: env.HOST ?? '127.0.0.1',

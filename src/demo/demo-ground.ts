@@ -1,10 +1,9 @@
 import type { ServiceSettings } from '../config.ts'
+import { ownKeys } from '../lifecycle/own-keys.ts'
 import type { LifecycleParts } from '../lifecycle/parts.ts'
 import { provisionTenant } from '../lifecycle/provision/provision-tenant.ts'
-import { MasterKeys } from '../registry/master-keys.ts'
 import { openRegistry } from '../registry/open-registry.ts'
 import type { Registry } from '../registry/registry.ts'
-import { Sealer } from '../registry/sealing.ts'
 import type { Card, DemoFiles } from './demo-files.ts'
 import { type DemoKeys, demoKeys } from './demo-keys.ts'
 import { DEMO_SERVER, prepareCluster, recordServer } from './demo-server.ts'
@@ -39,7 +38,9 @@ export class DemoGround implements AsyncDisposable {
     try {
       const { password, systemIdentifier } = await prepareCluster(postgres)
       const remark = files.forgetOthers(systemIdentifier)
-      await using registry = await openRegistry(settings.registryUrl)
+      await using registry = await openRegistry(settings.registryUrl, {
+        auditKey: ownKeys(settings.masterKey, settings.adminKey).auditKey,
+      })
       const parts = partsOf(registry, settings)
       await recordServer(parts, postgres, password, ACTOR)
       for (const id of DEMO_TENANTS) {
@@ -72,7 +73,6 @@ async function isMade(registry: Registry, id: string): Promise<boolean> {
 
 function partsOf(registry: Registry, settings: ServiceSettings): LifecycleParts {
   const { masterKey, adminKey, scramIterations } = settings
-  const adminSealer = adminKey && new Sealer(MasterKeys.fromText(adminKey))
-  const sealer = new Sealer(MasterKeys.fromText(masterKey))
-  return { registry, sealer, adminSealer, scramIterations }
+  // Its Postgres was down until now.
+  return { registry, ...ownKeys(masterKey, adminKey), scramIterations, isAlone: true }
 }

@@ -10,10 +10,12 @@ import {
 } from '../../src/errors.ts'
 import { ConsulRegistry, type ConsulRegistryOptions } from '../../src/registry/consul/consul-registry.ts'
 import { Directory } from '../../src/registry/directory.ts'
+import { migrateRegistry } from '../../src/registry/migrate-registry.ts'
 import { Secret } from '../../src/secret.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { type ConsulServer, startConsul } from '../support/consul.ts'
 import { describeRegistry } from './conformance.ts'
+import { newAuditKey, verdictOn } from './conformance-trail.ts'
 import { Followed } from './followed.ts'
 import { alias, audit, change, create, remove, tenant } from './records.ts'
 
@@ -65,6 +67,38 @@ describe('a registry in Consul', () => {
     const read = (key: string) => consul.request('GET', `/v1/kv/${key}?raw`) as Promise<{ action: string }> // as committed
     const actions = (await Promise.all(keys.map(read))).map(({ action }) => action)
     expect(actions.toSorted()).toEqual(['change', 'evict', 'fence'])
+  })
+
+  it('shows by its audit what a hand took out of it, changed, or cut off', async () => {
+    const tampering: [string, (prefix: string, names: string[]) => Promise<unknown>][] = [
+      ['removed', (_, names) => consul.request('DELETE', `/v1/kv/${names[1]}`)],
+      ['cut', (_, names) => consul.request('DELETE', `/v1/kv/${names.at(-1)}`)],
+      ['moved', (prefix) => consul.request('DELETE', `/v1/kv/${prefix}/audit/head`)],
+      ['unreadable', (_, names) => consul.request('PUT', `/v1/kv/${names[1]}`, { actor: 'somebody' })],
+    ]
+    for (const [kind, tamper] of tampering) {
+      await using ground = newPrefix()
+      const auditKey = newAuditKey()
+      await using registry = await ground.open({ auditKey })
+      for (let epoch = 1; epoch <= 3; epoch += 1) await change(registry, tenant('acme', { epoch }))
+      const names = (await ground.keys()).filter((key) => /audit\/\d/.test(key))
+      expect(await verdictOn(registry, auditKey)).toMatchObject({ whole: true, sealed: 3 })
+      await tamper(ground.prefix, names)
+      // Without its head, the next that is written begins a chain anew.
+      if (kind === 'moved') await change(registry, tenant('acme', { epoch: 4 }))
+      expect((await verdictOn(registry, auditKey)).fault?.kind).toBe(kind)
+    }
+  })
+
+  it('is made by migrating it, and has then nothing to migrate', async () => {
+    await using ground = newPrefix()
+    const url = `consul://:${consul.token}@${consul.host}:${consul.port}/${ground.prefix}`
+    const made = { backend: 'consul', from: 0, to: 1, steps: ['new'] }
+    expect(await migrateRegistry(url, true)).toEqual(made)
+    // A dry run has made nothing: the next finds nothing either.
+    expect(await migrateRegistry(url, true)).toEqual(made)
+    expect(await migrateRegistry(url, false)).toEqual(made)
+    expect(await migrateRegistry(url, false)).toEqual({ ...made, from: 1, steps: [] })
   })
 
   it('leaves nothing of a removed entry but its audit', async () => {

@@ -14,6 +14,7 @@ export function addDemo(parent: Command, cli: CommandLine): void {
     .description(
       `run everything here: a Postgres under ${FOLDER}/, three tenants, the service; Ctrl-C ends it`,
     )
+    .addHelpText('after', '\nExample:\n  tenantry demo')
     .action(() => demo(cli))
 }
 

@@ -9,6 +9,7 @@ export function addInit(parent: Command, cli: CommandLine): void {
   parent
     .command('init [folder]')
     .description('write a master key, an admin key and a file of settings to begin with (default: here)')
+    .addHelpText('after', '\nExample:\n  tenantry init /etc/tenantry')
     .action((folder: string | undefined, _options: unknown, command: Command) => {
       const written = writeStart(resolve(folder ?? '.'))
       answer(cli, command, written, [

@@ -66,6 +66,7 @@ export function addLoad(parent: Command, cli: CommandLine): void {
     .option('--postgres <dsn>', "admin login to the tenants' server, to count connections and logins there")
     .option('--postgres-file <path>', 'a file that holds it')
     .option('--json', 'answer in JSON')
+    .addHelpText('after', '\nExample:\n  tenantry load --tenants 50 --workers 16 --seconds 30')
     .action((_options: unknown, command: Command) => load(cli, command))
 }
 

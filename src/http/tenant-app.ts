@@ -9,10 +9,12 @@ import type { Health } from './health.ts'
 import { bodyCap } from './middleware/body-cap.ts'
 import { framed } from './middleware/framed.ts'
 import { resolvedCaller } from './middleware/resolved-caller.ts'
+import { openApi } from './openapi/openapi-route.ts'
 import type { TenantEnv } from './request-context.ts'
 import type { RequestObserver } from './request-observation.ts'
 import { queryRoute } from './routes/query.ts'
 import { tenantRoute } from './routes/tenant.ts'
+import { tenantDocument } from './routes/tenant-document.ts'
 import { transactionRoute } from './routes/transaction.ts'
 
 export interface TenantAppDeps {
@@ -37,6 +39,10 @@ export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
   const terms = { held: new HeldBytes(deps.maxBufferedBytes), stallMs, observer, log }
   const app = new Hono<TenantEnv>()
   app.use(framed('tenant', deps))
+  app.get(
+    '/openapi.json',
+    openApi(() => tenantDocument(limits)),
+  )
   app.use('/v1/*', resolvedCaller(deps.callers), bodyCap(deps.maxBodyBytes))
   app.route('/', queryRoute(router, limits, terms))
   app.route('/', transactionRoute(router, limits, terms))

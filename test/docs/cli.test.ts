@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Terminal } from '../cli/terminal.ts'
 
 const text = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
-const written = [...text.matchAll(/^\| `([a-z ]+)( <\w+>| \[\w+\])?` \| (.+) \|$/gm)].map(
+const written = [...text.matchAll(/^\| `([a-z ]+)( <[\w.]+>| \[[\w.]+\])?` \| (.+) \|$/gm)].map(
   ([, verb = '', argument = '', does = '']) => ({ verb, argument, does }),
 )
 
@@ -19,13 +19,11 @@ async function commandsOf(...group: string[]): Promise<string[]> {
     .filter((name) => name !== 'help')
 }
 
-async function verbs(): Promise<string[]> {
-  const found: string[] = []
-  for (const name of await commandsOf()) {
-    const inner = await commandsOf(name)
-    found.push(...(inner.length === 0 ? [name] : inner.map((verb) => `${name} ${verb}`)))
-  }
-  return found
+async function verbs(...group: string[]): Promise<string[]> {
+  const names = await commandsOf(...group)
+  if (names.length === 0) return [group.join(' ')]
+  const found = await Promise.all(names.map((name) => verbs(...group, name)))
+  return found.flat()
 }
 
 describe('the page about the command line', () => {

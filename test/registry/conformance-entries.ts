@@ -11,6 +11,7 @@ import {
   serverRecord,
   tenant,
   tenantKey,
+  tenantRecord,
 } from './records.ts'
 import type { RegistryGround } from './registry-ground.ts'
 
@@ -99,6 +100,24 @@ export function describeEntries(backend: string, prepare: () => Promise<Registry
       const both = { labels: { region: 'us' }, status: 'active' } as const
       expect((await pagesOf(registry, 'tenant', both)).flat()).toEqual(['t3', 't6', 't9'])
       expect((await pagesOf(registry, 'tenant', { labels: { plan: 'none' } })).flat()).toEqual([])
+    })
+
+    it('find tenants by the beginning of their id, and by their server', async () => {
+      await using ground = await prepare()
+      await using registry = await ground.open()
+      for (const id of ['a', 'ab', 'ab-c', 'abz9', 'ac', 'b']) {
+        const { route } = tenantRecord(id)
+        await create(registry, tenant(id, { route: { ...route, server: id < 'abz' ? 'main' : 'other' } }))
+      }
+      expect(await pagesOf(registry, 'tenant', { prefix: 'ab', limit: 2 })).toEqual([
+        ['ab', 'ab-c'],
+        ['abz9'],
+      ])
+      expect((await pagesOf(registry, 'tenant', { prefix: 'ab-' })).flat()).toEqual(['ab-c'])
+      expect((await pagesOf(registry, 'tenant', { prefix: 'x' })).flat()).toEqual([])
+      expect((await pagesOf(registry, 'tenant', { server: 'other' })).flat()).toEqual(['abz9', 'ac', 'b'])
+      const both = { server: 'main', prefix: 'ab', status: 'active' } as const
+      expect((await pagesOf(registry, 'tenant', both)).flat()).toEqual(['ab', 'ab-c'])
     })
 
     it('find aliases, keys and operations by their tenant', async () => {

@@ -26,6 +26,7 @@ export function addKeyCreate(parent: Command, cli: CommandLine): void {
     .option('--name <text>', 'what it is for')
     .option('--read-only', 'its SQL may not write')
     .option('--expires <when>', 'a number of days as 90d, or a time as 2030-01-31T00:00:00Z')
+    .addHelpText('after', '\nExample:\n  tenantry key create --tenant acme --name ci --expires 90d')
     .action(async (_options: unknown, command: Command) => {
       const { name, readOnly, expires, ...which } = Options.parse(command.opts())
       const input: CreateKey = { scope: scopeOf(which), name, readOnly, expiresAt: timeOf(expires) }

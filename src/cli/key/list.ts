@@ -11,6 +11,7 @@ export function addKeyList(parent: Command, cli: CommandLine): void {
   registryOptions(parent.command('list'))
     .description('API keys, without their secrets')
     .option('--tenant <id>', 'only those of this tenant')
+    .addHelpText('after', '\nExample:\n  tenantry key list --tenant acme')
     .action(async (_options: unknown, command: Command) => {
       const { tenant } = Options.parse(command.opts())
       const keys = await withParts(cli, command, async (parts) => {

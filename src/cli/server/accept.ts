@@ -11,6 +11,7 @@ export function addServerAccept(parent: Command, cli: CommandLine): void {
   registryOptions(parent.command('accept <id>'))
     .description("take on a server's tenants as they are after a restore, an upgrade or a change of machines")
     .option('--dry-run', 'tell what would be done, and change nothing')
+    .addHelpText('after', '\nExample:\n  tenantry server accept main --dry-run')
     .action(async (id: string, _options: unknown, command: Command) => {
       const { dryRun } = Options.parse(command.opts())
       const result = await withParts(cli, command, (parts, actor) =>

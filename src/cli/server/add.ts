@@ -26,6 +26,10 @@ export function addServerAdd(parent: Command, cli: CommandLine): void {
     .option('--max-connections <n>', 'connections for tenants (default: 70 % of what the server gives)')
     .option('--headroom <n>', 'connections beside those, for admin, cancel and terminate (default: 3)')
     .option('--label <name=value>', 'may be repeated', collect)
+    .addHelpText(
+      'after',
+      '\nExample:\n  tenantry server add main --dsn-file admin.dsn --max-connections 100 --label region=eu',
+    )
     .action(async (id: string, _options: unknown, command: Command) => {
       const { label, ...options } = Options.parse(command.opts())
       const dsn = await readDsn(cli, command)

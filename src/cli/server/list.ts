@@ -7,6 +7,7 @@ import { withParts } from '../with-parts.ts'
 export function addServerList(parent: Command, cli: CommandLine): void {
   registryOptions(parent.command('list'))
     .description('database servers on record')
+    .addHelpText('after', '\nExample:\n  tenantry server list')
     .action(async (_options: unknown, command: Command) => {
       const servers = await withParts(cli, command, (parts) => listServers(parts.registry))
       const rows = servers.map(({ id, endpoints, tls, admin, budget }) => [

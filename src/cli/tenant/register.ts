@@ -22,6 +22,7 @@ export function addTenantRegister(parent: Command, cli: CommandLine): void {
     .option('--host <name>', 'a host name that leads to the tenant; may be repeated', collect)
     .option('--label <name=value>', 'may be repeated', collect)
     .option('--dry-run', 'look, and keep nothing')
+    .addHelpText('after', '\nExample:\n  tenantry tenant register acme --dsn-file acme.dsn --label plan=pro')
     .action(async (id: string, _options: unknown, command: Command) => {
       const { label, host: hostnames, ...options } = Options.parse(command.opts())
       const dsn = await readDsn(cli, command)

@@ -6,6 +6,7 @@ import { withParts } from '../with-parts.ts'
 export function addTenantShow(parent: Command, cli: CommandLine): void {
   registryOptions(parent.command('show <id>'))
     .description('everything on record about a tenant but its password')
+    .addHelpText('after', '\nExample:\n  tenantry tenant show acme --json')
     .action(async (id: string, _options: unknown, command: Command) => {
       const tenant = await withParts(cli, command, (parts) => showTenant(parts.registry, id))
       const lines = Object.entries(tenant).map(

@@ -10,6 +10,7 @@ export function addTenantSuspend(parent: Command, cli: CommandLine): void {
   registryOptions(parent.command('suspend <id>'))
     .description("refuse a tenant's requests and end its sessions")
     .option('--reason <text>', 'for the record')
+    .addHelpText('after', '\nExample:\n  tenantry tenant suspend acme --reason unpaid')
     .action(async (id: string, _options: unknown, command: Command) => {
       const { reason } = Options.parse(command.opts())
       const result = await withParts(cli, command, (parts, actor) =>

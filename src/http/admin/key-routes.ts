@@ -8,7 +8,7 @@ import { jsonBody, queryString } from '../json-body.ts'
 import type { OperatorEnv } from '../request-context.ts'
 import { textLimit } from './page-query.ts'
 
-const KeysQuery = z.strictObject({ ...ListKeys.shape, limit: textLimit(100) })
+export const KeysQuery = z.strictObject({ ...ListKeys.shape, limit: textLimit(100) })
 
 export const keyList = (parts: LifecycleParts) => async (c: Context<OperatorEnv>) =>
   c.json(await listKeys(parts.registry, queryString(c.req, KeysQuery)))

@@ -29,13 +29,16 @@ export const runOptions = (limits: QueryLimits) => ({
   rowMode: z.enum(['object', 'array']).default('object'),
 })
 
-export const queryRoute = (router: Leasing, limits: QueryLimits, terms: AnswerTerms) => {
-  const QueryBody = z.strictObject({
+export const queryBody = (limits: QueryLimits) =>
+  z.strictObject({
     sql: Sql,
     params: Params,
     format: z.enum(['json', ...STREAM_FORMATS]).default('json'),
     ...runOptions(limits),
   })
+
+export const queryRoute = (router: Leasing, limits: QueryLimits, terms: AnswerTerms) => {
+  const QueryBody = queryBody(limits)
   return new Hono<TenantEnv>().post('/v1/query', async (c) => {
     const { format, ...body } = await jsonBody(c.req, QueryBody)
     const caller = c.get('caller')

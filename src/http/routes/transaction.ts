@@ -10,8 +10,8 @@ import { Params, readOnlyFor, runOptions, Sql } from './query.ts'
 
 const MAX_STATEMENTS = 1_000
 
-export const transactionRoute = (router: Leasing, limits: QueryLimits, terms: AnswerTerms) => {
-  const TransactionBody = z.strictObject({
+export const transactionBody = (limits: QueryLimits) =>
+  z.strictObject({
     statements: z
       .array(z.strictObject({ sql: Sql, params: Params }))
       .min(1)
@@ -19,6 +19,9 @@ export const transactionRoute = (router: Leasing, limits: QueryLimits, terms: An
     isolation: z.enum(ISOLATION_LEVELS).default('read committed'),
     ...runOptions(limits),
   })
+
+export const transactionRoute = (router: Leasing, limits: QueryLimits, terms: AnswerTerms) => {
+  const TransactionBody = transactionBody(limits)
   return new Hono<TenantEnv>().post('/v1/transaction', async (c) => {
     const body = await jsonBody(c.req, TransactionBody)
     const caller = c.get('caller')

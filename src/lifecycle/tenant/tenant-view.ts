@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { TenantUnknownError } from '../../errors.ts'
 import type { AliasKind } from '../../registry/alias-record.ts'
-import type { Registry } from '../../registry/registry.ts'
+import type { ListFilter, Registry } from '../../registry/registry.ts'
+import { ServerId } from '../../registry/server-record.ts'
 import { parseTenantId } from '../../tenant/tenant-id.ts'
 import { Labels, type TenantRecord } from '../../tenant/tenant-record.ts'
 import { TENANT_STATUSES } from '../../tenant/tenant-status.ts'
@@ -29,7 +30,14 @@ export const ListTenants = z.strictObject({
   cursor: z.string().max(255).optional(),
   limit: z.int().min(1).max(1000).default(100),
   status: z.enum(TENANT_STATUSES).optional(),
+  /** Every one of them. */
   labels: Labels.optional(),
+  server: ServerId.optional(),
+  /** What the ids begin with. */
+  prefix: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'must be the beginning of a tenant id')
+    .optional(),
 })
 export type ListTenants = z.input<typeof ListTenants>
 
@@ -38,12 +46,25 @@ export function viewTenant({ route, ...record }: TenantRecord, revision: number)
 }
 
 export async function listTenants(registry: Registry, input: ListTenants): Promise<TenantPage> {
-  const { cursor, limit, status, labels } = ListTenants.parse(input)
-  const filter = { limit, ...(status ? { status } : {}), ...(labels ? { labels } : {}) }
-  const page = await registry.list('tenant', cursor, filter)
+  const { cursor, limit, ...wanted } = ListTenants.parse(input)
+  const page = await registry.list('tenant', cursor, { limit, ...filterOf(wanted) })
   return {
     tenants: page.entries.map(({ record, revision }) => viewTenant(record, revision)),
     next: page.next ?? null,
+  }
+}
+
+function filterOf({
+  status,
+  labels,
+  server,
+  prefix,
+}: Omit<z.output<typeof ListTenants>, 'cursor' | 'limit'>): ListFilter {
+  return {
+    ...(status ? { status } : {}),
+    ...(labels ? { labels } : {}),
+    ...(server ? { server } : {}),
+    ...(prefix ? { prefix } : {}),
   }
 }
 

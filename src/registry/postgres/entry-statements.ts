@@ -41,10 +41,19 @@ export function listStatement(
   if (kind === 'tenant') {
     if (filter.status !== undefined)
       where((param) => `(record ->> 'status') collate "C" = ${param}`, filter.status)
+    if (filter.server !== undefined)
+      where((param) => `(record -> 'route' ->> 'server') collate "C" = ${param}`, filter.server)
+    if (filter.prefix !== undefined) {
+      where((param) => `id >= ${param}`, filter.prefix)
+      // Beyond every character that an id may have.
+      where((param) => `id < ${param}`, `${filter.prefix}~`)
+    }
     const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => `${name}=${value}`)
     if (labels.length > 0) where((param) => `labels @> ${param}::text[]`, labels)
   } else if (kind !== 'server' && filter.tenant !== undefined)
     where((param) => `tenant = ${param}`, filter.tenant)
+  if (kind === 'operation' && filter.state !== undefined)
+    where((param) => `(record ->> 'state') collate "C" = ${param}`, filter.state)
   const size = pageSize(filter)
   params.push(size + 1)
   return {

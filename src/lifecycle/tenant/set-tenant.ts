@@ -1,0 +1,119 @@
+import { z } from 'zod'
+import { InvalidRequestError, TenantDeletedError, TenantryError } from '../../errors.ts'
+import { adminTargetOf } from '../../registry/route.ts'
+import { Labels, TenantLimits, type TenantRecord } from '../../tenant/tenant-record.ts'
+import { isDeleted } from '../../tenant/tenant-status.ts'
+import { auditEntry, type LifecycleParts } from '../parts.ts'
+import { connectionLimitFor, limitRole } from '../provision/role-settings.ts'
+import { findServer } from '../server/server-view.ts'
+import { Session } from '../session.ts'
+import { decideTenant } from './change-tenant.ts'
+import { slotsOf } from './login-slots.ts'
+import { type TenantView, viewTenant } from './tenant-view.ts'
+
+const { maxConnections, statementTimeoutMs, maxResultBytes, requestsPerSecond, weight } = TenantLimits.shape
+
+/** Null takes a limit away (the router's own then holds), or a label; what is not named stays. */
+export const SetTenant = z.strictObject({
+  limits: z
+    .strictObject({
+      maxConnections: maxConnections.nullable(),
+      statementTimeoutMs: statementTimeoutMs.nullable(),
+      maxResultBytes: maxResultBytes.nullable(),
+      requestsPerSecond: requestsPerSecond.nullable(),
+      weight: weight.unwrap().nullable().optional(),
+    })
+    .default({}),
+  labels: z.record(Labels.keyType, Labels.valueType.nullable()).default({}),
+})
+export type SetTenant = z.input<typeof SetTenant>
+
+export interface FieldChange {
+  /** As `limits.maxConnections` or `labels.plan`. */
+  readonly field: string
+  readonly from: string | number | null
+  readonly to: string | number | null
+}
+
+export interface TenantSet {
+  readonly tenant: TenantView
+  /** What is other than it was; empty where all of it was so already. */
+  readonly changes: readonly FieldChange[]
+  /** What the database does not allow for yet, in words; null where nothing. */
+  readonly caveat: string | null
+}
+
+/**
+ * Changes limits and labels of a tenant; routers have them as soon as the record has reached them.
+ * @throws {InvalidRequestError} where nothing is named. {TenantUnknownError | TenantDeletedError}
+ */
+export async function setTenant(
+  parts: LifecycleParts,
+  id: string,
+  input: SetTenant,
+  actor: string,
+): Promise<TenantSet> {
+  const wanted = SetTenant.parse(input)
+  const named = [...Object.values(wanted.limits), ...Object.values(wanted.labels)]
+  if (named.every((value) => value === undefined)) {
+    throw new InvalidRequestError('Nothing to change is named: give limits, labels or both.')
+  }
+  let changes: readonly FieldChange[] = []
+  const { record, revision } = await decideTenant(parts.registry, id, ({ record: before }) => {
+    if (isDeleted(before)) {
+      throw new TenantDeletedError(`tenant ${id} is ${before.status}`)
+    }
+    const limits = TenantLimits.parse(merged(before.limits, wanted.limits))
+    const labels = Labels.parse(merged(before.labels, wanted.labels))
+    changes = [
+      ...differences('limits', before.limits, limits),
+      ...differences('labels', before.labels, labels),
+    ]
+    if (changes.length === 0) return null
+    const detail = Object.fromEntries(changes.map(({ field, from, to }) => [field, `${from} → ${to}`]))
+    return { change: { limits, labels }, audit: auditEntry(actor, 'tenant.set', id, detail) }
+  })
+  const isCapped = changes.some(({ field }) => field === 'limits.maxConnections')
+  const caveat = isCapped && record.origin === 'provisioned' ? await limitLogins(parts, record) : null
+  return { tenant: viewTenant(record, revision), changes, caveat }
+}
+
+/** The roles of a tenant that we made have a CONNECTION LIMIT above its own, which follows that. */
+async function limitLogins(
+  { registry, sealer, adminSealer }: LifecycleParts,
+  { limits, route }: TenantRecord,
+): Promise<string | null> {
+  const caveat = (why: string) =>
+    `The CONNECTION LIMIT of its roles is still that of before (${why}): set the limit again to change it.`
+  if (adminSealer === undefined) return caveat('this process has no TENANTRY_ADMIN_KEY')
+  try {
+    const server = await findServer(registry, route.server)
+    await using admin = await Session.open(adminTargetOf(server, adminSealer, registry.id, undefined, sealer))
+    for (const role of slotsOf(route)) {
+      await limitRole(admin, role, connectionLimitFor(limits, server.budget), {})
+    }
+    return null
+  } catch (error) {
+    if (error instanceof TenantryError) return caveat(error.code)
+    throw error
+  }
+}
+
+type Values = TenantRecord['labels'] | TenantRecord['limits']
+
+function merged(before: Values, wanted: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const kept = Object.entries({ ...before, ...definedIn(wanted) })
+  return Object.fromEntries(kept.filter(([, value]) => value !== null))
+}
+
+function definedIn(wanted: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined))
+}
+
+function differences(group: string, before: Values, after: Values): FieldChange[] {
+  const [was, is] = [new Map(Object.entries(before)), new Map(Object.entries(after))]
+  return [...new Set([...was.keys(), ...is.keys()])].toSorted().flatMap((name) => {
+    const [from = null, to = null] = [was.get(name), is.get(name)]
+    return from === to ? [] : [{ field: `${group}.${name}`, from, to }]
+  })
+}

@@ -1,0 +1,1 @@
+create table tasks (id serial primary key, project int not null references projects);

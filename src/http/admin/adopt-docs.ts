@@ -26,6 +26,7 @@ const Plan = z.strictObject({
     objects: z.array(z.strictObject({ owner: z.string(), kind: z.string(), count: z.int() })),
   }),
   steps: z.array(z.strictObject({ name: z.string(), does: z.string(), consequence: z.string() })),
+  loseAccess: Names,
   obstacles: z.array(z.strictObject({ what: z.string(), remedy: z.string() })),
 })
 

@@ -12,6 +12,8 @@ export interface AdoptionPlan {
   readonly found: Finding
   /** In order; nothing else is done. */
   readonly steps: readonly PlannedStep[]
+  /** Logins that come in today because everybody may. */
+  readonly loseAccess: readonly string[]
   /** While there is one, nothing is done at all. */
   readonly obstacles: readonly Obstacle[]
 }
@@ -80,12 +82,13 @@ export function planOf(surveyed: Surveyed): AdoptionPlan {
       objects: inside.objects,
     },
     steps: stepsOf(surveyed),
+    loseAccess: lockedOut(surveyed),
     obstacles: obstaclesOf(surveyed),
   }
 }
 
 /** Who loses access: roles that come in because everybody may, but for those that get the right by name. */
-export function lockedOut({ inside, admin, tenant }: Surveyed): string[] {
+function lockedOut({ inside, admin, tenant }: Surveyed): string[] {
   const kept = new Set([admin, tenant.route.role, tenant.route.readOnly?.role])
   return inside.throughPublic.filter((role) => !kept.has(role))
 }

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Step } from '../operation/operation.ts'
-import { rolesOf } from '../provision/names.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
 import { countSessions, endSessionsOfRole } from '../tenant/fence.ts'
@@ -87,15 +86,16 @@ async function dropRoles({ provisioning }: Adopting): Promise<void> {
     await admin.execute(`drop role ${quoteName(role)}`)
 }
 
-/** Those of the new roles that are there: an adoption may have failed before it made them, and a release after it dropped them. */
+/**
+ * Those of the new roles that are there, and what was made beside them since (groups of credentials); members of another
+ * before that. An adoption may have failed before it made them, and a release after it dropped them.
+ */
 async function presentRoles(session: Session, { plan }: Adopting['provisioning']): Promise<string[]> {
-  const names = rolesOf(plan)
   const rows = await session.rows(
     z.object({ name: z.string() }),
     `select r.rolname::text as name from pg_catalog.pg_roles r
-      where r.rolname in (${names.map(quoteText).join(', ')})`,
+      where pg_catalog.starts_with(r.rolname::text, ${quoteText(plan.slots.a.slice(0, -1))}) order by 1`,
   )
-  // Those that are members of another first.
-  const present = new Set(rows.map(({ name }) => name))
-  return names.toReversed().filter((name) => present.has(name))
+  const names = rows.map(({ name }) => name)
+  return [...names.filter((name) => name !== plan.owner), ...names.filter((name) => name === plan.owner)]
 }

@@ -41,6 +41,7 @@ export async function startRelease(
   const { entry, data } = found
   if (tenant.record.status !== 'active')
     throw new PreconditionFailedError(`Tenant ${id} is ${tenant.record.status}: make it active, then undo.`)
+  refuseCredentials(tenant.record)
   // Before the operation is begun: where the old login is refused, all stays as it is.
   await (await oldLogin(parts, tenant.record, data))[Symbol.asyncDispose]()
   const adopting = await adoptingOf(parts, tenant.record, data)
@@ -70,6 +71,13 @@ export async function resumeRelease(
   const { record } = await findTenant(parts.registry, entry.record.tenant ?? '')
   const adopting = await adoptingOf(parts, record, data)
   return carryOut(parts, await Operation.take(parts, entry, actor), adopting, data)
+}
+
+/** They are people's, who are to know. */
+function refuseCredentials({ id, credentials = [] }: TenantRecord): void {
+  if (credentials.length === 0) return
+  const names = credentials.map(({ role }) => role).join(', ')
+  throw new PreconditionFailedError(`Tenant ${id} has logins for people and tools: revoke ${names} first.`)
 }
 
 async function unfinishedRelease(

@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { adoptTenant } from '../../../src/lifecycle/adopt/adopt-tenant.ts'
+import { revokeCredential } from '../../../src/lifecycle/credentials/credentials.ts'
+import { issueCredential } from '../../../src/lifecycle/credentials/issue-credential.ts'
 import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
+import { rotateTenant } from '../../../src/lifecycle/rotate/rotate-tenant.ts'
 import { acceptServer } from '../../../src/lifecycle/server/accept-server.ts'
-import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
-import { suspendTenant } from '../../../src/lifecycle/tenant/suspend-tenant.ts'
 import { sqlstateOf } from '../ground.ts'
 import { AdoptGround } from './adopt-ground.ts'
 
@@ -109,103 +108,10 @@ describe.each([15, 18] as const)('adopting on Postgres %i', (version) => {
       acme.database,
     )
     expect(await world.query('acme', 'select * from app.later')).toEqual([])
+    await (await world.login(acme.database, acme.role)).end()
     await world.ground.server.execute('drop table app.later', acme.database)
     await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
     expect(await world.catalog(acme)).toEqual(before)
-  })
-})
-
-describe('the plan of an adoption', () => {
-  it('changes nothing, names the roles that will be made, and who loses access', async () => {
-    await using world = await AdoptGround.start(18)
-    const acme = await world.register()
-    const bystander = await world.role('bystander')
-    const registry = () => readFile(join(world.ground.folder, 'registry.yaml'), 'utf8')
-    const before = [await world.catalog(acme), await registry()]
-    const { did, plan } = await adoptTenant(world.parts, 'acme', { dryRun: true }, 'test')
-    expect([did, plan?.obstacles]).toEqual(['planned', []])
-    expect([await world.catalog(acme), await registry()]).toEqual(before)
-    expect(plan?.found).toMatchObject({
-      databaseOwner: acme.owner,
-      publicMay: { database: ['TEMPORARY', 'CONNECT'], schemaPublic: ['USAGE'] },
-      role: { name: acme.role, attributes: [], memberOf: [], ownsDatabases: [acme.database], verifier: null },
-      mayConnect: expect.arrayContaining([bystander, acme.role]),
-      otherTenants: { inDatabase: [], onRole: [] },
-      objects: expect.arrayContaining([{ owner: acme.owner, kind: 'table', count: 2 }]),
-    })
-    const close = plan?.steps.find(({ name }) => name === 'close')
-    expect(close?.does).toBe(`REVOKE TEMPORARY, CONNECT ON DATABASE ${q(acme.database)} FROM PUBLIC`)
-    expect(close?.consequence).toMatch(new RegExp(`\\d+ logins? loses? access: .*|${bystander}`))
-    await adoptTenant(world.parts, 'acme', {}, 'test')
-    const roles = plan?.steps.find(({ name }) => name === 'roles')
-    for (const role of await world.made()) expect(roles?.does).toContain(role)
-    const gone = await sqlstateOf(world.login(acme.database, bystander))
-    expect(gone).toBe(NOT_FOR_YOU)
-  })
-
-  it('says the statement that lets the admin in, and nothing is done before it ran', async () => {
-    await using world = await AdoptGround.start(18)
-    const acme = await world.register({ granted: false })
-    const before = await world.catalog(acme)
-    const statement = `GRANT ${q(acme.owner)} TO ${q(world.ground.admin.role)} WITH INHERIT TRUE, SET TRUE`
-    const { plan } = await adoptTenant(world.parts, 'acme', { dryRun: true }, 'test')
-    expect(plan?.obstacles.map(({ remedy }) => remedy)).toEqual([statement])
-    await expect(adoptTenant(world.parts, 'acme', {}, 'test')).rejects.toMatchObject({
-      code: 'precondition_failed',
-      message: expect.stringContaining(statement),
-    })
-    expect(await world.catalog(acme)).toEqual(before)
-    await world.ground.server.execute(statement)
-    expect(await adoptTenant(world.parts, 'acme', {}, 'test')).toMatchObject({ did: 'adopted' })
-  })
-
-  it('refuses what rights cannot stand for', async () => {
-    await using world = await AdoptGround.start(18)
-    const { database, role } = await world.register()
-    const cases = [
-      ['alter table notes enable row level security', 'alter table notes disable row level security'],
-      ['select lo_create(4711)', 'select lo_unlink(4711)'],
-      ['create schema tenantry', 'drop schema tenantry'],
-      [`alter role ${q(role)} set role to pg_monitor`, `alter role ${q(role)} reset role`],
-      [`alter role ${q(role)} superuser`, `alter role ${q(role)} nosuperuser`],
-    ] as const
-    const found: unknown[] = []
-    for (const [text, back] of cases) {
-      await world.ground.server.execute(text, database)
-      const { plan } = await adoptTenant(world.parts, 'acme', { dryRun: true }, 'test')
-      found.push(plan?.obstacles.at(-1)?.what.replaceAll(role, 'R'))
-      await expect(adoptTenant(world.parts, 'acme', {}, 'test')).rejects.toMatchObject({
-        code: 'precondition_failed',
-      })
-      await world.ground.server.execute(back, database)
-    }
-    expect(found).toEqual([
-      expect.stringContaining('Row security is on for public.notes'),
-      expect.stringContaining('1 large objects'),
-      expect.stringContaining('There is a schema tenantry'),
-      expect.stringContaining('Role R becomes role pg_monitor'),
-      expect.stringContaining('Role R is a superuser'),
-    ])
-    expect(await world.made()).toEqual([])
-  })
-
-  it('refuses tenants that share a role or a database, those of our making, and those that are suspended', async () => {
-    await using world = await AdoptGround.start(18)
-    const acme = await world.register()
-    const { server, parts } = world.ground
-    const dsn = server.dsn(acme.database, acme.role, 'pw')
-    await registerTenant(parts, { id: 'globex', route: { dsn }, shared: true }, 'test')
-    const refused = adoptTenant(parts, 'globex', {}, 'test')
-    await expect(refused).rejects.toThrow(/The database is that of acme too\. .*Role .* is that of acme too/)
-    await provisionTenant(parts, { id: 'made' }, 'test')
-    await expect(adoptTenant(parts, 'made', {}, 'test')).rejects.toThrow('only a registered one')
-    await suspendTenant(parts, 'acme', {}, 'test')
-    await expect(adoptTenant(parts, 'acme', {}, 'test')).rejects.toThrow('only an active one')
-    await expect(adoptTenant({ ...parts, adminSealer: undefined }, 'acme', {}, 'test')).rejects.toMatchObject(
-      {
-        code: 'precondition_failed',
-      },
-    )
   })
 })
 
@@ -224,6 +130,26 @@ describe('an adopted tenant', () => {
       "select n, current_setting('work_mem') as mem, twice(n) as two from own",
     )
     expect(row).toEqual({ n: 1, mem: '5MB', two: 2 })
+  })
+
+  it('is rotated as one of our making, and undone from either login, once those of people are revoked', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    const before = await world.catalog(acme)
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    await world.query('acme', 'create table mine (id serial)')
+    await rotateTenant(world.parts, 'acme', { hearMs: 0 }, 'test')
+    const { route } = await world.ground.tenant('acme')
+    expect(route.slot).toBe('b')
+    await world.query('acme', 'insert into mine default values; delete from notes where false')
+    const { credential } = await issueCredential(world.parts, 'acme', {}, 'test')
+    await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toThrow(
+      `revoke ${credential.role} first`,
+    )
+    await revokeCredential(world.parts, 'acme', credential.role, 'test')
+    await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+    await world.query('acme', 'drop table mine')
+    expect([await world.catalog(acme), await world.made()]).toEqual([before, []])
   })
 
   it('is as the doctor wants it, who tells of the old login until that is kept out', async () => {

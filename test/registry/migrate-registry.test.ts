@@ -2,13 +2,18 @@ import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { readServiceSettings } from '../../src/config.ts'
 import { RegistryTooOldError } from '../../src/errors.ts'
+import { generateMasterKey } from '../../src/registry/master-keys.ts'
 import { migrateRegistry } from '../../src/registry/migrate-registry.ts'
+import { startService } from '../../src/server.ts'
+import { openLog } from '../../src/telemetry/log.ts'
+import { Terminal } from '../cli/terminal.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { newAuditKey, verdictOn } from './conformance-trail.ts'
 import { newManagementDatabase } from './management-database.ts'
 import { MIGRATIONS } from './migration-files.ts'
-import { change, create, tenant } from './records.ts'
+import { change, tenant } from './records.ts'
 
 const to = MIGRATIONS.length
 const first = new URL('../../registry/postgres/001-registry.sql', import.meta.url)
@@ -45,12 +50,26 @@ describe('migrating a registry in Postgres', () => {
 
   it('is left to the operator where he wants so: nothing opens until it is done', async () => {
     await using database = await newManagementDatabase()
-    await expect(database.open({ migrate: false })).rejects.toBeInstanceOf(RegistryTooOldError)
+    const variables = {
+      TENANTRY_REGISTRY_URL: sharedPostgres().dsn(database.name),
+      TENANTRY_REGISTRY_MIGRATE: 'by-hand',
+      TENANTRY_MASTER_KEY: generateMasterKey().reveal(),
+      TENANTRY_PORT: '0',
+      TENANTRY_OPS_PORT: '0',
+    }
+    const terminal = new Terminal(variables)
+    const serve = () => startService(readServiceSettings(variables), { log: openLog('silent') })
+    await expect(serve()).rejects.toBeInstanceOf(RegistryTooOldError)
+    const refused = { code: 1, err: expect.stringMatching(/run `tenantry registry migrate`/) }
+    expect(await terminal.run(['tenant', 'list'])).toMatchObject(refused)
     expect(await database.query(`select from pg_namespace where nspname = 'tenantry_registry'`)).toEqual([])
-    await migrateRegistry(sharedPostgres().dsn(database.name), false)
-    await using registry = await database.open({ migrate: false })
-    await create(registry, tenant('acme'))
-    expect(await registry.find('tenant', 'acme')).toBeDefined()
+    const migrated = await terminal.run(['registry', 'migrate'])
+    expect(migrated).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^schema 0 -> \d+: applied: 001-registry/),
+    })
+    expect((await terminal.run(['tenant', 'list'])).code).toBe(0)
+    await (await serve()).close()
   })
 })
 

@@ -33,9 +33,10 @@ export async function makePersonRole(
   await admin.asRole(owner, () =>
     admin.execute(`grant connect on database ${quoteName(database)} to ${members}`),
   )
-  await sessions.inside(database, owner, (inside) =>
-    alignRights(inside, { slot: route.role, group, readOnly }),
-  )
+  for (const maker of [owner, ...(await otherMakers(sessions, database, owner, route.role))])
+    await sessions.inside(database, maker, (inside) =>
+      alignRights(inside, { slot: route.role, group, readOnly }),
+    )
   await admin.create(`create role ${role} nologin`)
   await admin.execute(
     `alter role ${role} nologin connection limit ${CONNECTION_LIMIT} valid until ${quoteText(validUntil)}`,
@@ -43,6 +44,33 @@ export async function makePersonRole(
   // To end its sessions one day.
   await admin.execute(`grant ${role} to current_user${await membershipOptions(admin)}`)
   await admin.execute(`grant ${members} to ${role}`)
+}
+
+/** In a database that was adopted, tables stay those of who made them. */
+function otherMakers(
+  sessions: AdminSessions,
+  database: string,
+  owner: string,
+  slot: string,
+): Promise<string[]> {
+  return sessions.inside(database, owner, async (inside) => {
+    const rows = await inside.rows(
+      z.object({ name: z.string() }),
+      `select r.rolname::pg_catalog.text as name from pg_catalog.pg_roles r
+        where r.rolname <> ${quoteText(owner)}
+          and pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')
+          and exists (
+            select from (
+              select c.relowner as maker, c.relacl as acl from pg_catalog.pg_class c
+              union all select p.proowner, p.proacl from pg_catalog.pg_proc p
+              union all select n.nspowner, n.nspacl from pg_catalog.pg_namespace n
+              union all select d.defaclrole, d.defaclacl from pg_catalog.pg_default_acl d
+            ) x, lateral pg_catalog.aclexplode(x.acl) a
+             where x.maker = r.oid and pg_catalog.pg_get_userbyid(a.grantee) = ${quoteText(slot)})
+        order by 1`,
+    )
+    return rows.map(({ name }) => name)
+  })
 }
 
 /** A role is granted to the admin to become it, not to have its rights unasked. */

@@ -5,8 +5,11 @@ import { revokeCredential } from '../../../src/lifecycle/credentials/credentials
 import { issueCredential } from '../../../src/lifecycle/credentials/issue-credential.ts'
 import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
+import { startRewrap } from '../../../src/lifecycle/rewrap/rewrap-secrets.ts'
 import { rotateTenant } from '../../../src/lifecycle/rotate/rotate-tenant.ts'
 import { acceptServer } from '../../../src/lifecycle/server/accept-server.ts'
+import { generateMasterKey, MasterKeys } from '../../../src/registry/master-keys.ts'
+import { Sealer } from '../../../src/registry/sealing.ts'
 import { sqlstateOf } from '../ground.ts'
 import { AdoptGround } from './adopt-ground.ts'
 
@@ -142,7 +145,12 @@ describe('an adopted tenant', () => {
     const { route } = await world.ground.tenant('acme')
     expect(route.slot).toBe('b')
     await world.query('acme', 'insert into mine default values; delete from notes where false')
-    const { credential } = await issueCredential(world.parts, 'acme', {}, 'test')
+    const { credential, dsn } = await issueCredential(world.parts, 'acme', { readOnly: true }, 'test')
+    const person = new pg.Client({ connectionString: dsn.reveal() })
+    await person.connect()
+    expect((await person.query('select body from notes')).rows).toEqual([{ body: 'old' }])
+    expect(await sqlstateOf(person.query('delete from notes'))).toBe(NOT_FOR_YOU)
+    await person.end()
     await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toThrow(
       `revoke ${credential.role} first`,
     )
@@ -150,6 +158,20 @@ describe('an adopted tenant', () => {
     await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
     await world.query('acme', 'drop table mine')
     expect([await world.catalog(acme), await world.made()]).toEqual([before, []])
+  })
+
+  it('is undone with the passwords of before, sealed again under another master key', async () => {
+    await using world = await AdoptGround.start(18)
+    const { role } = await world.register()
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    const keys = [generateMasterKey().reveal(), world.ground.keys.master.reveal()]
+    const partsWith = (...held: string[]) => ({
+      ...world.parts,
+      sealer: new Sealer(MasterKeys.fromText(held.join(','))),
+    })
+    await (await startRewrap(partsWith(...keys), { dryRun: false }, 'test')).result
+    const later = partsWith(...keys.slice(0, 1))
+    expect(await adoptTenant(later, 'acme', { undo: true }, 'test')).toMatchObject({ tenant: { role } })
   })
 
   it('is as the doctor wants it, who tells of the old login until that is kept out', async () => {

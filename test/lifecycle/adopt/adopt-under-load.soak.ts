@@ -1,3 +1,3 @@
 import { describeAdoptionUnderLoad } from './adopt-under-load.ts'
 
-describeAdoptionUnderLoad(16, 10, 300_000)
+describeAdoptionUnderLoad(16, 5, 300_000)

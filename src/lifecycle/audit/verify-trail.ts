@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { SealingFailedError } from '../../errors.ts'
 import { TrailCheck, type TrailFault, type TrailVerdict } from '../../registry/audit/trail-check.ts'
@@ -5,6 +6,8 @@ import type { LifecycleParts } from '../parts.ts'
 import { Since } from './list-trail.ts'
 
 const PAGE = 1_000
+/** Entries between two looks at what else this process has to do. */
+const AT_ONCE = 200
 
 export const VerifyTrail = z.strictObject({
   /** From the first entry of that time or later on; what stands before is not looked at. Default: all. */
@@ -49,7 +52,10 @@ export async function verifyTrail(
   if (since !== undefined) filter = { ...filter, since, limit: 1 }
   let page = await registry.auditTrail(undefined, filter, signal)
   for (;;) {
-    page.entries.forEach((entry) => check.add(entry))
+    for (const [index, entry] of page.entries.entries()) {
+      check.add(entry)
+      if (index % AT_ONCE === 0) await turn()
+    }
     const last = page.entries.at(-1)?.position
     if (page.next === undefined && filter.limit === PAGE) break
     if (last === undefined) break

@@ -8,6 +8,9 @@ import { resumeOperation } from '../../src/lifecycle/operation/resume-operation.
 import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
 import { provisionTenant } from '../../src/lifecycle/provision/provision-tenant.ts'
 import { registerTenant } from '../../src/lifecycle/tenant/register-tenant.ts'
+import { makeKey } from '../../src/registry/api-key.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
+import { audit } from '../support/world-records.ts'
 import { dyingAfter, dyingAt, runningOf, successor } from './dying.ts'
 import { LifecycleGround, randomName } from './ground.ts'
 import { deletedTenant, entriesOf, namedAfter, purgeNow, SCHEMA } from './purge-ground.ts'
@@ -185,26 +188,59 @@ describe('purging', () => {
     await admin.end()
   })
 
-  it('never drops a database that bears another stamp under a name that somebody else chose', async () => {
+  it('never closes or drops a database that bears another stamp under a name that somebody else chose', async () => {
     await provisionTenant(ground.parts, { id: 'mine' }, 'test')
     await provisionTenant(ground.parts, { id: 'globex' }, 'test')
-    const { database } = (await ground.tenant('globex')).route
-    const [mine, theirs] = [randomName('mine'), randomName('theirs')]
-    // As an adopted tenant's would be, in whose place another has come since.
-    await ground.server.execute(`alter database "${database}" rename to "${theirs}"`)
-    await renamed(ground, 'mine', theirs)
+    const { database: another } = (await ground.tenant('globex')).route
+    const { database: stem } = (await ground.tenant('mine')).route
+    const rename = (from: string, to: string) =>
+      ground.server.execute(`alter database "${from}" rename to "${to}"`)
+    const isOpen = (name: string) =>
+      ground.server.query('select 1 from pg_database where datname = $1 and datallowconn', [name])
+    // As that of an adopted tenant is; another comes into its place.
+    const [name, aside] = [randomName('chosen'), randomName('aside')]
+    await rename(another, name)
+    await renamed(ground, 'mine', name)
     await deleteTenant(ground.parts, 'mine', { confirm: 'mine' }, 'test')
-    await expect(purgeNow(ground, 'mine')).rejects.toThrow(/is not that of tenant mine.*it is not dropped/)
-    expect(await ground.server.query('select 1 from pg_database where datname = $1', [theirs])).toHaveLength(
-      1,
+    const refusal = /is not that of tenant mine.*it is not dropped/
+    await expect(purgeNow(ground, 'mine')).rejects.toThrow(refusal)
+    expect(await isOpen(name)).toHaveLength(1)
+    await rename(name, another)
+    await rename(stem, name)
+    const killed = dyingAt(ground.parts, 'dies-after', 'tenant.purge.step')
+    await expect(purgeTenant(killed, 'mine', { confirm: 'mine', now: true }, 'test')).rejects.toThrow(GONE)
+    await rename(name, aside)
+    await rename(another, name)
+    await expect(purgeTenant(successor(ground.parts), 'mine', { confirm: 'mine' }, 'test')).rejects.toThrow(
+      refusal,
     )
-    await ground.server.execute(`alter database "${theirs}" rename to "${database}"`)
-    const own = (await ground.tenant('mine')).route.role.replace(/_a$/, '')
-    await ground.server.execute(`alter database "${own}" rename to "${mine}"`)
-    await renamed(ground, 'mine', mine)
+    expect(await isOpen(name)).toHaveLength(1)
+    await rename(name, another)
+    await rename(aside, name)
     await purgeNow(ground, 'mine')
-    expect(await ground.server.query('select 1 from pg_database where datname = $1', [mine])).toEqual([])
-    expect(await namedAfter(ground, own)).toEqual([])
+    expect(await namedAfter(ground, name)).toEqual([])
+    expect(await namedAfter(ground, stem)).toEqual([])
+  })
+
+  it('removes a key, too, that somebody who had begun before the deletion made late', async () => {
+    await deletedTenant(ground, 'slow')
+    const { generation } = await ground.tenant('slow')
+    const { id, hash } = makeKey()
+    const record = {
+      id,
+      scope: { kind: 'tenant' as const, tenant: parseTenantId('slow'), generation },
+      ...{ secretHash: hash, readOnly: false, name: '', createdAt: new Date().toISOString() },
+      ...{ expiresAt: null, revokedAt: null },
+    }
+    const onStep = async ({ name }: { name: string }) => {
+      if (name !== 'operations') return
+      const put = { kind: 'key' as const, id, record }
+      await ground.registry.commit({ puts: [put], audit: audit(id) }, [{ kind: 'key', id, revision: 0 }])
+    }
+    const parts = { ...ground.parts, onStep }
+    const { receipt } = await purgeTenant(parts, 'slow', { confirm: 'slow', now: true }, 'test')
+    expect(receipt.find(({ what }) => what === 'keys')?.count).toBe(4)
+    expect(await entriesOf(ground.registry, 'slow')).toEqual(ONLY_THE_PURGE)
   })
 
   it('gives its name away with nothing of it: another generation, database and keys', async () => {
@@ -227,6 +263,5 @@ async function renamed(ground: LifecycleGround, id: string, database: string): P
   const entry = await ground.registry.find('tenant', id)
   if (!entry) throw new Error(`no tenant ${id}`)
   const record = { ...entry.record, route: { ...entry.record.route, database } }
-  const audit = { actor: 'test', action: 'test', target: id, at: new Date().toISOString(), detail: {} }
-  await ground.registry.commit({ puts: [{ kind: 'tenant', id, record }], audit }, [entry])
+  await ground.registry.commit({ puts: [{ kind: 'tenant', id, record }], audit: audit(id) }, [entry])
 }

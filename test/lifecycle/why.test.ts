@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { TenantSuspendedError } from '../../src/errors.ts'
 import { explainWhy, type Why } from '../../src/lifecycle/why/why.ts'
 import { aliasId } from '../../src/registry/alias-record.ts'
@@ -18,9 +18,14 @@ const refused = (work: Promise<unknown>) =>
     (error: unknown) => (error instanceof Error && 'code' in error ? error.code : String(error)),
   )
 
-describe('why', () => {
+describe('why, with room for all,', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await startWorld(['acme', 'globex', 'hooli', 'initech'], { limits: { maxConnections: 4 } })
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
   it('tells of a tenant that is served: its connections, its route without a password, its limits', async () => {
-    await using world = await startWorld(['acme'], { limits: { maxConnections: 4 } })
     expect((await whyOf(world, 'acme')).answer[0]).toBe(
       'acme is served; no connection is open now, the next request opens one.',
     )
@@ -46,8 +51,73 @@ describe('why', () => {
     expect(JSON.stringify(why)).not.toContain(world.placeOf('acme').password)
   })
 
+  it('tells a suspended tenant by its status, and the reason', async () => {
+    await world.change('globex', (record) => ({ ...record, status: 'suspended', statusReason: 'unpaid' }))
+    expect((await whyOf(world, 'globex')).answer[0]).toMatch(
+      /^globex is refused: it is suspended \(unpaid\), says/,
+    )
+  })
+
+  it('tells a tenant that this process alone refuses', async () => {
+    const hold = world.router.hold('hooli', new TenantSuspendedError('its suspension waits for the registry'))
+    expect((await whyOf(world, 'hooli')).answer[0]).toBe(
+      'hooli is refused by this process, whatever its record says: its suspension waits for the registry.',
+    )
+    hold[Symbol.dispose]()
+    expect((await whyOf(world, 'hooli')).answer[0]).toMatch(/^hooli is served/)
+  })
+
+  it('tells a fenced tenant until its record changes', async () => {
+    const entry = await world.registry.find('tenant', 'initech')
+    await world.execute(
+      'initech',
+      `create schema tenantry;
+       create table tenantry.stamp as select 'globex' as tenant_id, ${entry?.record.generation}::bigint as generation,
+         '${randomUUID()}'::uuid as incarnation, 'live' as state;
+       grant usage on schema tenantry to public;
+       grant select on tenantry.stamp to public`,
+    )
+    const identity = { kind: 'stamp' as const, incarnation: randomUUID() }
+    await world.change('initech', (record) => ({ ...record, identity }))
+    expect(await refused(world.lease('initech'))).toBe('identity_mismatch')
+    const fenced = await whyOf(world, 'initech')
+    expect(fenced.answer[0]).toMatch(
+      /^initech is refused since 2.*Z until its record changes: .*stamp is of tenant globex/,
+    )
+    await world.change('initech', (record) => ({ ...record, epoch: record.epoch + 1 }))
+    await vi.waitFor(async () => expect((await whyOf(world, 'initech')).router?.fence).toBeNull())
+  })
+
+  it('finds a tenant by its other names, and says what it tried where there is none', async () => {
+    const value = 'app.acme.example'
+    const createdAt = new Date().toISOString()
+    const record = { kind: 'hostname' as const, value, tenant: parseTenantId('acme'), createdAt }
+    const id = aliasId('hostname', value)
+    await world.registry.commit({ puts: [{ kind: 'alias', id, record }], audit: audit(id) }, [
+      { kind: 'alias', id, revision: 0 },
+    ])
+    for (const name of [value, 'acme.example.test']) expect((await whyOf(world, name)).tenant).toBe('acme')
+    const nobody = await whyOf(world, 'nobody')
+    expect(nobody).toMatchObject({
+      tenant: null,
+      tried: [
+        { as: 'tenant id', value: 'nobody', found: false },
+        { as: 'external id', value: 'nobody', found: false },
+      ],
+      router: { pools: [], refusals: [] },
+    })
+    expect(nobody.answer[0]).toBe('"nobody" names no tenant: tried as tenant id, external id.')
+  })
+})
+
+describe('why, with one connection for all,', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await startWorld(['acme', 'globex', 'hooli'], { maxConnections: 1, maxPools: 5 })
+  })
+  afterAll(() => world[Symbol.asyncDispose]())
+
   it('tells who waits, for what is full, and how long the statements of those that have it run', async () => {
-    await using world = await startWorld(['acme', 'globex'], { maxConnections: 1, maxPools: 5 })
     using held = await world.lease('globex')
     const running = refused(held.run({ text: 'select pg_sleep(30)' }))
     const waiting = refused(world.lease('acme', { acquireTimeoutMs: 500 }))
@@ -74,6 +144,16 @@ describe('why', () => {
     await running
   })
 
+  it('counts refusals of one kind together, and the latest kinds apart', async () => {
+    using _held = await world.lease('hooli')
+    for (let n = 0; n < 3; n += 1) await refused(world.lease('hooli', { acquireTimeoutMs: 5 }))
+    await refused(world.lease('hooli', { onlyIfWarm: true, acquireTimeoutMs: 5 }))
+    const { router } = await whyOf(world, 'hooli')
+    expect(router?.refusals).toMatchObject([{ code: 'acquire_timeout', count: 4 }])
+  })
+})
+
+describe('why', () => {
   it('names the budget of the server, and that of the tenant', async () => {
     await using world = await startWorld(['acme', 'globex'], { serverBudget: 1, maxConnectionsPerTenant: 1 })
     using _held = await world.lease('globex')
@@ -101,68 +181,6 @@ describe('why', () => {
     })
   })
 
-  it('tells a suspended tenant by its status, and the reason', async () => {
-    await using world = await startWorld(['acme'])
-    await world.change('acme', (record) => ({ ...record, status: 'suspended', statusReason: 'unpaid' }))
-    expect((await whyOf(world, 'acme')).answer[0]).toMatch(
-      /^acme is refused: it is suspended \(unpaid\), says/,
-    )
-  })
-
-  it('tells a tenant that this process alone refuses', async () => {
-    await using world = await startWorld(['acme'])
-    const hold = world.router.hold('acme', new TenantSuspendedError('its suspension waits for the registry'))
-    expect((await whyOf(world, 'acme')).answer[0]).toBe(
-      'acme is refused by this process, whatever its record says: its suspension waits for the registry.',
-    )
-    hold[Symbol.dispose]()
-    expect((await whyOf(world, 'acme')).answer[0]).toMatch(/^acme is served/)
-  })
-
-  it('tells a fenced tenant until its record changes', async () => {
-    await using world = await startWorld(['acme'])
-    const entry = await world.registry.find('tenant', 'acme')
-    await world.execute(
-      'acme',
-      `create schema tenantry;
-       create table tenantry.stamp as select 'globex' as tenant_id, ${entry?.record.generation}::bigint as generation,
-         '${randomUUID()}'::uuid as incarnation, 'live' as state;
-       grant usage on schema tenantry to public;
-       grant select on tenantry.stamp to public`,
-    )
-    const identity = { kind: 'stamp' as const, incarnation: randomUUID() }
-    await world.change('acme', (record) => ({ ...record, identity }))
-    expect(await refused(world.lease('acme'))).toBe('identity_mismatch')
-    const fenced = await whyOf(world, 'acme')
-    expect(fenced.answer[0]).toMatch(
-      /^acme is refused since 2.*Z until its record changes: .*stamp is of tenant globex/,
-    )
-    await world.change('acme', (record) => ({ ...record, epoch: record.epoch + 1 }))
-    await vi.waitFor(async () => expect((await whyOf(world, 'acme')).router?.fence).toBeNull())
-  })
-
-  it('finds a tenant by its other names, and says what it tried where there is none', async () => {
-    await using world = await startWorld(['acme'])
-    const value = 'app.acme.example'
-    const createdAt = new Date().toISOString()
-    const record = { kind: 'hostname' as const, value, tenant: parseTenantId('acme'), createdAt }
-    const id = aliasId('hostname', value)
-    await world.registry.commit({ puts: [{ kind: 'alias', id, record }], audit: audit(id) }, [
-      { kind: 'alias', id, revision: 0 },
-    ])
-    for (const name of [value, 'acme.example.test']) expect((await whyOf(world, name)).tenant).toBe('acme')
-    const nobody = await whyOf(world, 'nobody')
-    expect(nobody).toMatchObject({
-      tenant: null,
-      tried: [
-        { as: 'tenant id', value: 'nobody', found: false },
-        { as: 'external id', value: 'nobody', found: false },
-      ],
-      router: { pools: [], refusals: [] },
-    })
-    expect(nobody.answer[0]).toBe('"nobody" names no tenant: tried as tenant id, external id.')
-  })
-
   it('goes by what this process holds where the registry does not answer', async () => {
     await using world = await startWorld(['acme'])
     using lease = await world.lease('acme')
@@ -172,14 +190,5 @@ describe('why', () => {
     expect(why).toMatchObject({ tenant: 'acme', registryError: expect.any(String) })
     expect(why.answer[0]).toBe('acme is served: 0 connections in use, 1 idle, nobody waits.')
     expect((await whyOf(world, 'globex')).answer[0]).toContain('names no tenant that this process holds')
-  })
-
-  it('counts refusals of one kind together, and the latest kinds apart', async () => {
-    await using world = await startWorld(['acme'], { maxConnections: 1 })
-    using _held = await world.lease('acme')
-    for (let n = 0; n < 3; n += 1) await refused(world.lease('acme', { acquireTimeoutMs: 5 }))
-    await refused(world.lease('acme', { onlyIfWarm: true, acquireTimeoutMs: 5 }))
-    const { router } = await whyOf(world, 'acme')
-    expect(router?.refusals).toMatchObject([{ code: 'acquire_timeout', count: 4 }])
   })
 })

@@ -31,12 +31,13 @@ function ofTenant(
     const what = 'Nobody has looked yet whether its role is cut off from the other tenants.'
     return [{ severity: 'warning', subject, what, consequence: REFUSED, ...again }]
   }
-  if (!known.isolated) {
-    const what = `It is not isolated: ${some(known.findings)}.`
-    const fix = `Cut its role off (docs/operations.md), then: tenantry tenant check ${id}`
-    return [{ severity: 'warning', subject, what, consequence: REFUSED, fix }]
-  }
   const found = breachesOf(entry)
+  if (!known.isolated) {
+    const isMended = found.length === 0
+    const what = `It ${isMended ? 'counts as' : 'is'} not isolated: ${some(known.findings)}${isMended ? '; nothing of that is so any more' : ''}.`
+    const fix = `Cut its role off (docs/operations.md), then: tenantry tenant check ${id}`
+    return [{ severity: 'warning', subject, what, consequence: REFUSED, fix, ...(isMended ? again : {}) }]
+  }
   if (found.length > 0) {
     return [
       {
@@ -68,23 +69,38 @@ function lookAgain(id: string): Repair {
 function breaches({ catalog, tenants }: ServerLook): (entry: Entry<'tenant'>) => string[] {
   const granted = new Map<string, string[]>()
   const owned = new Map<string, string[]>()
-  const note = (map: Map<string, string[]>, role: string, name: string) =>
-    map.set(role, [...(map.get(role) ?? []), name])
+  const shared = new Map<string, string[]>()
   for (const { name, owner } of catalog.databases.values()) note(owned, owner, name)
-  for (const name of new Set(tenants.map(({ record }) => record.route.database))) {
+  const there = tenants.filter(({ record }) => record.status !== 'deleted')
+  for (const { id, record } of there) {
+    note(shared, `role ${record.route.role}`, id)
+    note(shared, `database ${record.route.database}`, id)
+  }
+  for (const name of new Set(there.map(({ record }) => record.route.database))) {
     const { isOpen, grants } = catalog.databases.get(name) ?? {}
     if (isOpen) for (const role of grants?.get('CONNECT') ?? []) note(granted, role, name)
   }
-  return ({ record: { route } }) => {
+  return ({ id, record: { route } }) => {
     const { attributes, memberships } = catalog.roles.get(route.role) ?? { attributes: '', memberships: [] }
     const owns = owned.get(route.role) ?? []
     const reached = [PUBLIC, route.role].flatMap((role) => granted.get(role) ?? [])
     const others = reached.filter((name) => name !== route.database)
+    const sharers = [`role ${route.role}`, `database ${route.database}`].flatMap(
+      (what) => shared.get(what) ?? [],
+    )
+    const alike = [...new Set(sharers)].filter((sharer) => sharer !== id)
     return [
+      ...(alike.length === 0 ? [] : [`is used, or its database, by ${some(alike)} too`]),
       ...(attributes === '' ? [] : [`has ${attributes}`]),
       ...(memberships.length === 0 ? [] : [`is a member of ${some(memberships)}`]),
       ...(owns.length === 0 ? [] : [`owns ${some(owns)}`]),
       ...(others.length === 0 ? [] : [`may connect to ${some(others)}`]),
     ]
   }
+}
+
+function note(map: Map<string, string[]>, key: string, name: string): void {
+  const names = map.get(key)
+  if (names) names.push(name)
+  else map.set(key, [name])
 }

@@ -23,7 +23,7 @@ function ofProvisioned(look: ServerLook, entry: Entry<'tenant'>): Found[] {
   const subject = `tenant ${entry.id}`
   const owner = catalog.databases.get(route.database)?.owner
   const found: Found[] = []
-  if (owner?.startsWith(`${route.database}_`) && mayLogin(owner))
+  if (owner?.startsWith(route.role.slice(0, -1)) && mayLogin(owner))
     found.push({
       severity: 'error',
       subject,

@@ -1,0 +1,4 @@
+import { describeWholeFleet } from './whole-fleet.ts'
+
+describeWholeFleet(15)
+describeWholeFleet(18)

@@ -69,7 +69,7 @@ describe.each([15, 18] as const)('provisioning on Postgres %i', (version) => {
     await using ground = await LifecycleGround.withServer(version)
     const first = await provisionTenant(ground.parts, { id: 'acme' }, 'test')
     const second = await provisionTenant(ground.parts, { id: 'acme' }, 'test')
-    expect(second).toEqual({ tenant: first.tenant, created: false })
+    expect(second).toEqual({ tenant: first.tenant, created: false, placement: null })
   })
 })
 

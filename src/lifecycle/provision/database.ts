@@ -42,11 +42,12 @@ export async function closeDatabase(making: Making): Promise<void> {
   const admin = await making.admin()
   const name = quoteName(database)
   const guests = [slots.a, slots.b, ...(migrator === undefined ? [] : [migrator]), making.adminRole()]
-  await admin.asRole(owner, async () => {
-    await admin.execute(`revoke all on database ${name} from public`)
-    for (const guest of guests)
-      await admin.execute(`grant connect on database ${name} to ${quoteName(guest)}`)
-  })
+  await admin.asRole(owner, () =>
+    admin.script(
+      `revoke all on database ${name} from public;
+       grant connect on database ${name} to ${guests.map(quoteName).join(', ')}`,
+    ),
+  )
   const { grants } = await lookUp(admin, database)
   const meant = [
     ...['CONNECT', 'CREATE', 'TEMPORARY'].map((right) => `${owner} ${right}`),

@@ -60,23 +60,35 @@ export function settingsFor(limits: TenantLimits, settings: RoleSettings): RoleS
     : { statement_timeout: String(statementTimeoutMs + MARGIN_MS), ...settings }
 }
 
-/** @throws {PreconditionFailedError} where the server knows no such setting, or the admin may not set it. */
-export async function limitRole(
+/** As `limitRoles`, of one. */
+export function limitRole(
   admin: Session,
   role: string,
   connectionLimit: number,
   settings: RoleSettings,
 ): Promise<void> {
-  await admin.execute(`alter role ${quoteName(role)} connection limit ${connectionLimit}`)
+  return limitRoles(admin, [role], connectionLimit, settings)
+}
+
+/** @throws {PreconditionFailedError} where the server knows no such setting, or the admin may not set it. */
+export async function limitRoles(
+  admin: Session,
+  roles: readonly string[],
+  connectionLimit: number,
+  settings: RoleSettings,
+): Promise<void> {
+  const limits = roles.map((role) => `alter role ${quoteName(role)} connection limit ${connectionLimit}`)
+  await admin.script(limits.join(';'))
   for (const [name, value] of Object.entries(settings)) {
     if (value === undefined) continue
+    const set = `set ${quoteName(name)} to ${quoteText(value)}`
     try {
-      await admin.execute(`alter role ${quoteName(role)} set ${quoteName(name)} to ${quoteText(value)}`)
+      await admin.script(roles.map((role) => `alter role ${quoteName(role)} ${set}`).join(';'))
     } catch (error) {
       throw error instanceof SqlError ? refusal(name, error.sqlstate) : error
     }
   }
-  await readBack(admin, role, connectionLimit, settings)
+  await readBack(admin, roles, connectionLimit, settings)
 }
 
 function refusal(name: string, sqlstate: string): PreconditionFailedError {
@@ -89,22 +101,26 @@ function refusal(name: string, sqlstate: string): PreconditionFailedError {
   return new PreconditionFailedError(`Setting ${name} cannot be made: the server ${why}.`)
 }
 
-const Found = z.object({ connectionLimit: z.int(), settings: z.array(z.string()) })
+const Found = z.object({ role: z.string(), connectionLimit: z.int(), settings: z.array(z.string()) })
 
 async function readBack(
   admin: Session,
-  role: string,
+  roles: readonly string[],
   connectionLimit: number,
   settings: RoleSettings,
 ): Promise<void> {
-  const found = await admin.row(
+  const found = await admin.rows(
     Found,
-    `select r.rolconnlimit as "connectionLimit", coalesce(r.rolconfig, '{}'::pg_catalog.text[]) as settings
-       from pg_catalog.pg_roles r where r.rolname = ${quoteText(role)}`,
+    `select r.rolname::text as role, r.rolconnlimit as "connectionLimit",
+            coalesce(r.rolconfig, '{}'::pg_catalog.text[]) as settings
+       from pg_catalog.pg_roles r where r.rolname in (${roles.map(quoteText).join(', ')})`,
   )
   const given = Object.entries(settings).filter(([, value]) => value !== undefined)
   const meant = given.map(([name, value]) => `${name}=${value}`)
-  const isMissing = meant.some((setting) => !found.settings.includes(setting))
-  if (found.connectionLimit === connectionLimit && !isMissing) return
-  throw new InternalError(`limits of role ${role} are not as they were set: ${JSON.stringify(found)}`)
+  const isMeant = found.every(
+    (role) =>
+      role.connectionLimit === connectionLimit && meant.every((setting) => role.settings.includes(setting)),
+  )
+  if (found.length === roles.length && isMeant) return
+  throw new InternalError(`limits of roles are not as they were set: ${JSON.stringify(found)}`)
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { InternalError } from '../../errors.ts'
+import { InternalError, SqlError } from '../../errors.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
 import type { Making } from './making.ts'
 import { type Names, rolesOf } from './names.ts'
 import type { Provisioning } from './provisioning.ts'
 import { setPassword } from './role-password.ts'
-import { limitRole } from './role-settings.ts'
+import { limitRoles } from './role-settings.ts'
 
 /** Tools that migrate keep a pool of their own. */
 const MIGRATOR_CONNECTIONS = 10
@@ -25,15 +25,29 @@ export async function makeRoles(making: Making): Promise<void> {
   const { owner, migrator } = making.plan
   const admin = await making.admin()
   const options = await membershipOptions(admin)
-  for (const role of rolesOf(making.plan)) {
-    await admin.create(`create role ${quoteName(role)} nologin${role === migrator ? ' noinherit' : ''}`)
-    await admin.execute(`grant ${quoteName(role)} to current_user${options}`)
-  }
+  const creations = rolesOf(making.plan).map(
+    (role) => `create role ${quoteName(role)} nologin${role === migrator ? ' noinherit' : ''}`,
+  )
+  await createAll(admin, creations)
+  const memberships = rolesOf(making.plan).map((role) => `grant ${quoteName(role)} to current_user${options}`)
   if (migrator !== undefined) {
     const name = quoteName(migrator)
-    await admin.execute(`grant ${quoteName(owner)} to ${name}${options}`)
-    await admin.execute(`alter role ${name} connection limit ${MIGRATOR_CONNECTIONS}`)
-    await admin.execute(`alter role ${name} set role to ${quoteName(owner)}`)
+    memberships.push(
+      `grant ${quoteName(owner)} to ${name}${options}`,
+      `alter role ${name} connection limit ${MIGRATOR_CONNECTIONS}`,
+      `alter role ${name} set role to ${quoteName(owner)}`,
+    )
+  }
+  await admin.script(memberships.join(';'))
+}
+
+/** All at once, or, where an earlier run made some, one after another. */
+async function createAll(admin: Session, creations: readonly string[]): Promise<void> {
+  try {
+    await admin.script(creations.join(';'))
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error
+    for (const creation of creations) await admin.create(creation)
   }
 }
 
@@ -44,8 +58,7 @@ export async function makeRoles(making: Making): Promise<void> {
 export async function letIn(provisioning: Provisioning, admin: Session): Promise<void> {
   const { parts, server, plan } = provisioning
   const { connectionLimit, settings, slots } = plan
-  if (connectionLimit !== null)
-    for (const slot of [slots.a, slots.b]) await limitRole(admin, slot, connectionLimit, settings)
+  if (connectionLimit !== null) await limitRoles(admin, [slots.a, slots.b], connectionLimit, settings)
   const setting = {
     parts,
     server,

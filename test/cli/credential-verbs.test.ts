@@ -49,23 +49,21 @@ describe('tenantry tenant rotate', () => {
     expect(some.err).toMatch(/failed: acme: .* is suspended/)
   })
 
-  it.each([
-    [[], /say which tenants/],
-    [['acme', '--all'], /not both/],
-    [['--all', '--dsn', 'postgres://u@h/d'], /one tenant’s/],
-    [['acme', '--drain', 'long'], /--drain must be/],
-  ])('is refused with %j', async (args, why) => {
+  it('is refused where it is not said of whom, or what goes with it', async () => {
     await using ground = await LifecycleGround.start(18)
-    const terminal = new Terminal()
-    await terminal.run(['init', ground.folder])
-    const ran = await terminal.run([
-      'tenant',
-      'rotate',
-      ...args,
-      '--env-file',
-      join(ground.folder, 'tenantry.env'),
-    ])
-    expect(ran).toMatchObject({ code: 2, err: expect.stringMatching(why) })
+    const { run } = await ready(ground)
+    const refused: readonly (readonly [readonly string[], RegExp])[] = [
+      [[], /say which tenants/],
+      [['acme', '--all'], /not both/],
+      [['--all', '--dsn', 'postgres://u@h/d'], /one tenant’s/],
+      [['acme', '--drain', 'long'], /--drain must be/],
+    ]
+    for (const [args, why] of refused) {
+      expect(await run('tenant', 'rotate', ...args)).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(why),
+      })
+    }
   })
 })
 

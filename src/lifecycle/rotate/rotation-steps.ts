@@ -52,7 +52,9 @@ async function prove(rotation: Rotation): Promise<void> {
   await refuseOtherRights(session, plan.from, plan.to)
 }
 
-async function switchOver({ operation, parts, plan }: Rotation): Promise<void> {
+async function switchOver(rotation: Rotation): Promise<void> {
+  const { operation, parts, plan } = rotation
+  await activeOnOld(rotation)
   await operation.keep({}, 'switch', {
     detail: { role: plan.to },
     tenant: (present) => {

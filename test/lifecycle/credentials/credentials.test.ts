@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { listCredentials, revokeCredential } from '../../../src/lifecycle/credentials/credentials.ts'
 import { type IssueCredential, issueCredential } from '../../../src/lifecycle/credentials/issue-credential.ts'
 import { deleteTenant } from '../../../src/lifecycle/delete/delete-tenant.ts'
@@ -9,21 +9,26 @@ import { LifecycleGround, randomName, sqlstateOf } from '../ground.ts'
 
 const SCHEMA = "create table projects (id serial, name text); insert into projects (name) values ('one')"
 
-/** Roles of routers have one iteration here. */
-async function provisioned(version: 15 | 18): Promise<LifecycleGround> {
-  const ground = await LifecycleGround.withServer(version)
-  await provisionTenant({ ...ground.parts, scramIterations: 1 }, { id: 'acme', schema: SCHEMA }, 'test')
-  return ground
+/** A ground for all tests of a `describe`; each makes a tenant of its own. */
+function groundFor(version: 15 | 18): () => LifecycleGround {
+  let ground: LifecycleGround
+  beforeAll(async () => {
+    ground = await LifecycleGround.withServer(version)
+  })
+  afterAll(() => ground[Symbol.asyncDispose]())
+  return () => ground
 }
 
-async function issue(ground: LifecycleGround, input: IssueCredential = {}) {
-  const { dsn, ...issued } = await issueCredential(
-    { ...ground.parts, scramIterations: 1 },
-    'acme',
-    input,
-    'carol',
-  )
-  return { ...issued, dsn: dsn.reveal(), role: issued.credential.role }
+/** Roles of routers have one iteration here. */
+async function provision(ground: LifecycleGround, id: string) {
+  const parts = { ...ground.parts, scramIterations: 1 }
+  await provisionTenant(parts, { id, schema: SCHEMA }, 'test')
+  const { database, role: slot } = (await ground.tenant(id)).route
+  const issue = async (input: IssueCredential = {}) => {
+    const { dsn, ...issued } = await issueCredential(parts, id, input, 'carol')
+    return { ...issued, dsn: dsn.reveal(), role: issued.credential.role }
+  }
+  return { ground, id, database, slot, issue }
 }
 
 async function enter(dsn: string): Promise<pg.Client> {
@@ -40,8 +45,7 @@ async function statesOf(client: pg.Client, statements: readonly string[]): Promi
 }
 
 /** What the owner makes after the credential was issued. */
-async function migrate(ground: LifecycleGround): Promise<void> {
-  const { database } = (await ground.tenant('acme')).route
+async function migrate(ground: LifecycleGround, database: string): Promise<void> {
   await ground.server.execute(
     `set role "${database}_owner"; create table public.later (id serial, name text)`,
     database,
@@ -51,10 +55,10 @@ async function migrate(ground: LifecycleGround): Promise<void> {
 const DENIED = '42501'
 
 describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
+  const theGround = groundFor(version)
   it('is a login that drivers take, with 4096 iterations, three connections and an end', async () => {
-    await using ground = await provisioned(version)
-    const { role, dsn, credential } = await issue(ground, { validForMs: 3_600_000 })
-    const { database } = (await ground.tenant('acme')).route
+    const { ground, database, issue } = await provision(theGround(), 'acme')
+    const { role, dsn, credential } = await issue({ validForMs: 3_600_000 })
     expect(role).toBe(`${database}_h1`)
     const [kept] = await ground.server.query<{ verifier: string; connections: number; until: Date }>(
       'select rolpassword as verifier, rolconnlimit as connections, rolvaliduntil as until from pg_authid where rolname = $1',
@@ -71,10 +75,9 @@ describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
   })
 
   it('has the rights of the runtime, on later tables too, and no way to a login of routers', async () => {
-    await using ground = await provisioned(version)
-    const { dsn } = await issue(ground)
-    await migrate(ground)
-    const { role: slot } = (await ground.tenant('acme')).route
+    const { ground, database, slot, issue } = await provision(theGround(), 'globex')
+    const { dsn } = await issue()
+    await migrate(ground, database)
     const client = await enter(dsn)
     const may = [
       "insert into projects (name) values ('two')",
@@ -96,9 +99,9 @@ describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
   })
 
   it('reads and writes nothing where it is read-only', async () => {
-    await using ground = await provisioned(version)
-    const { dsn } = await issue(ground, { readOnly: true })
-    await migrate(ground)
+    const { ground, database, issue } = await provision(theGround(), 'initech')
+    const { dsn } = await issue({ readOnly: true })
+    await migrate(ground, database)
     const client = await enter(dsn)
     const reads = ['select * from projects', 'select * from later', 'select last_value from projects_id_seq']
     const writes = [
@@ -115,68 +118,71 @@ describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
 })
 
 describe('credentials of a tenant', () => {
+  const theGround = groundFor(18)
   it('are listed without passwords, and revoked with their sessions and whatever they have set for themselves', async () => {
-    await using ground = await provisioned(18)
-    const first = await issue(ground)
-    const second = await issue(ground, { readOnly: true })
-    const views = await listCredentials(ground.registry, 'acme')
+    const { ground, issue } = await provision(theGround(), 'umbrella')
+    const first = await issue()
+    const second = await issue({ readOnly: true })
+    const views = await listCredentials(ground.registry, 'umbrella')
     expect(views).toMatchObject([
       { role: first.role, readOnly: false, issuedBy: 'carol', expired: false },
       { role: second.role, readOnly: true, issuedBy: 'carol', expired: false },
     ])
     const secret = new URL(first.dsn).password
-    expect(JSON.stringify([views, await ground.tenant('acme')])).not.toContain(secret)
+    expect(JSON.stringify([views, await ground.tenant('umbrella')])).not.toContain(secret)
     const client = await enter(first.dsn)
     await client.query('alter default privileges grant select on tables to public')
-    expect(await revokeCredential(ground.parts, 'acme', first.role, 'test')).toEqual({
+    expect(await revokeCredential(ground.parts, 'umbrella', first.role, 'test')).toEqual({
       role: first.role,
       sessionsEnded: 1,
     })
     expect(await sqlstateOf(client.query('select 1'))).toBeDefined()
     expect(await sqlstateOf(enter(first.dsn))).toBe('28P01')
-    expect((await listCredentials(ground.registry, 'acme')).map(({ role }) => role)).toEqual([second.role])
+    expect((await listCredentials(ground.registry, 'umbrella')).map(({ role }) => role)).toEqual([
+      second.role,
+    ])
     await (await enter(second.dsn)).end()
-    const again = revokeCredential(ground.parts, 'acme', first.role, 'test')
+    const again = revokeCredential(ground.parts, 'umbrella', first.role, 'test')
     await expect(again).rejects.toMatchObject({ code: 'not_found' })
-    expect((await issue(ground)).role).toMatch(/_h3$/)
+    expect((await issue()).role).toMatch(/_h3$/)
   })
 
   it('are refused by Postgres when their time is over, and dropped when the next one is made', async () => {
-    await using ground = await provisioned(18)
-    const { dsn, role } = await issue(ground, { validForMs: 1_000 })
+    const { ground, issue } = await provision(theGround(), 'hooli')
+    const { dsn, role } = await issue({ validForMs: 1_000 })
     await vi.waitFor(
       async () => expect(await sqlstateOf(enter(dsn).then((client) => client.end()))).toBe('28P01'),
       5_000,
     )
-    expect(await listCredentials(ground.registry, 'acme')).toMatchObject([{ role, expired: true }])
-    const next = await issue(ground)
-    expect(await listCredentials(ground.registry, 'acme')).toMatchObject([
+    expect(await listCredentials(ground.registry, 'hooli')).toMatchObject([{ role, expired: true }])
+    const next = await issue()
+    expect(await listCredentials(ground.registry, 'hooli')).toMatchObject([
       { role: next.role, expired: false },
     ])
     expect(await sqlstateOf(enter(dsn))).toBe('28P01')
   })
 
   it('that owns data is shut, and kept with it', async () => {
-    await using ground = await provisioned(18)
-    const { dsn, role } = await issue(ground)
+    const { ground, database, issue } = await provision(theGround(), 'soylent')
+    const { dsn, role } = await issue()
     const client = await enter(dsn)
     await client.query('select lo_create(4711)')
     await client.end()
-    await expect(revokeCredential(ground.parts, 'acme', role, 'test')).rejects.toThrow(/owns 1 large objects/)
+    await expect(revokeCredential(ground.parts, 'soylent', role, 'test')).rejects.toThrow(
+      /owns 1 large objects/,
+    )
     expect(await sqlstateOf(enter(dsn))).toBe('28P01')
-    expect(await listCredentials(ground.registry, 'acme')).toMatchObject([{ role }])
-    const { database } = (await ground.tenant('acme')).route
+    expect(await listCredentials(ground.registry, 'soylent')).toMatchObject([{ role }])
     await ground.server.execute('select lo_unlink(4711)', database)
-    await revokeCredential(ground.parts, 'acme', role, 'test')
-    expect(await listCredentials(ground.registry, 'acme')).toEqual([])
+    await revokeCredential(ground.parts, 'soylent', role, 'test')
+    expect(await listCredentials(ground.registry, 'soylent')).toEqual([])
   })
 
   it('lose what the runtime has lost', async () => {
-    await using ground = await provisioned(18)
-    const first = await issue(ground)
-    const { database, role: slot } = (await ground.tenant('acme')).route
+    const { ground, database, slot, issue } = await provision(theGround(), 'stark')
+    const first = await issue()
     await ground.server.execute(`revoke delete on projects from "${slot}"`, database)
-    await issue(ground)
+    await issue()
     const client = await enter(first.dsn)
     expect(await statesOf(client, ['delete from projects', 'select * from projects'])).toEqual([
       DENIED,
@@ -186,22 +192,22 @@ describe('credentials of a tenant', () => {
   })
 
   it('are never a role that somebody else has made', async () => {
-    await using ground = await provisioned(18)
-    const role = `${(await ground.tenant('acme')).route.database}_h1`
+    const { ground, database, issue } = await provision(theGround(), 'wayne')
+    const role = `${database}_h1`
     await ground.server.execute(`create role "${role}" login createdb`)
-    await expect(issue(ground)).rejects.toThrow(/was not made for this/)
+    await expect(issue()).rejects.toThrow(/was not made for this/)
     expect(await ground.server.query('select from pg_roles where rolname = $1', [role])).toHaveLength(1)
-    expect(await listCredentials(ground.registry, 'acme')).toEqual([])
+    expect(await listCredentials(ground.registry, 'wayne')).toEqual([])
   })
 
   it('are made for no tenant that is registered or deleted', async () => {
-    await using ground = await provisioned(18)
+    const { ground, issue } = await provision(theGround(), 'tyrell')
     const [role, database] = [randomName('role'), randomName('r')]
     const dsn = (await ground.foreign(role, [database]))(database)
     await registerTenant(ground.parts, { id: 'globex', route: { dsn } }, 'test')
     const registered = issueCredential(ground.parts, 'globex', {}, 'test')
     await expect(registered).rejects.toThrow(/its owner's to make/)
-    await deleteTenant(ground.parts, 'acme', { confirm: 'acme' }, 'test')
-    await expect(issue(ground)).rejects.toThrow(/is deleted/)
+    await deleteTenant(ground.parts, 'tyrell', { confirm: 'tyrell' }, 'test')
+    await expect(issue()).rejects.toThrow(/is deleted/)
   })
 })

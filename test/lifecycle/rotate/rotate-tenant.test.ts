@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { listOperations } from '../../../src/lifecycle/operation/list-operations.ts'
 import { resumeOperation } from '../../../src/lifecycle/operation/resume-operation.ts'
 import type { LifecycleParts } from '../../../src/lifecycle/parts.ts'
@@ -6,6 +6,7 @@ import { provisionTenant } from '../../../src/lifecycle/provision/provision-tena
 import { rotateTenant, startRotation } from '../../../src/lifecycle/rotate/rotate-tenant.ts'
 import { resumeTenant } from '../../../src/lifecycle/tenant/resume-tenant.ts'
 import { suspendTenant } from '../../../src/lifecycle/tenant/suspend-tenant.ts'
+import type { Registry } from '../../../src/registry/registry.ts'
 import { dyingAfter, runningOf, successor } from '../dying.ts'
 import { LifecycleGround, randomName, sqlstateOf } from '../ground.ts'
 import { loginOf, mayLogin } from './logins.ts'
@@ -14,10 +15,19 @@ const STEPS = ['make', 'prove', 'switch', 'drain', 'close']
 /** One process serves, and none at all here. */
 const AT_ONCE = { hearMs: 0 }
 
-async function provisioned(version: 15 | 18, ...ids: string[]): Promise<LifecycleGround> {
-  const ground = await LifecycleGround.withServer(version)
+/** A ground for all tests of a `describe`; each makes tenants of its own. */
+function groundFor(version: 15 | 18): () => LifecycleGround {
+  let ground: LifecycleGround
+  beforeAll(async () => {
+    ground = await LifecycleGround.withServer(version)
+  })
+  afterAll(() => ground[Symbol.asyncDispose]())
+  return () => ground
+}
+
+async function provision(ground: LifecycleGround, id: string): Promise<LifecycleGround> {
   const schema = "create table projects (name text); insert into projects values ('one')"
-  for (const id of ids) await provisionTenant(ground.parts, { id, schema }, 'test')
+  await provisionTenant(ground.parts, { id, schema }, 'test')
   return ground
 }
 
@@ -26,9 +36,36 @@ function meeting(parts: LifecycleParts, step: string, what: () => Promise<unknow
   return { ...parts, onStep: async ({ name }) => void (name === step && (await what())) }
 }
 
+/** Parts of a process that falls asleep once, between what it has read and what it does. */
+function sleepy(parts: LifecycleParts) {
+  const { registry } = parts
+  let wake: () => void = () => undefined
+  let state: 'awake' | 'tired' | 'asleep' = 'awake'
+  const find: Registry['find'] = async (kind, ...which) => {
+    const entry = await registry.find(kind, ...which)
+    if (state !== 'tired' || kind !== 'tenant') return entry
+    state = 'asleep'
+    await new Promise<void>((resolve) => (wake = resolve))
+    return entry
+  }
+  const slow = new Proxy(registry, {
+    get(target, name) {
+      const value: unknown = name === 'find' ? find : Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return {
+    parts: { ...parts, registry: slow },
+    sleep: () => (state = 'tired'),
+    isAsleep: () => state === 'asleep',
+    wake: () => wake(),
+  }
+}
+
 describe.each([15, 18] as const)('rotating a provisioned tenant on Postgres %i', (version) => {
+  const theGround = groundFor(version)
   it('goes over to its other login slot and back, and Postgres refuses each password that was', async () => {
-    await using ground = await provisioned(version, 'acme')
+    const ground = await provision(theGround(), 'acme')
     const first = await loginOf(ground, 'acme')
     const rotated = await rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')
     const second = await loginOf(ground, 'acme')
@@ -53,25 +90,25 @@ describe.each([15, 18] as const)('rotating a provisioned tenant on Postgres %i',
   })
 
   it('goes on where a process ended, after any step', async () => {
-    await using ground = await provisioned(version, 'acme')
+    const ground = await provision(theGround(), 'globex')
     for (const step of STEPS) {
-      const before = await loginOf(ground, 'acme')
-      const dying = rotateTenant(dyingAfter(ground.parts, step), 'acme', AT_ONCE, 'test')
+      const before = await loginOf(ground, 'globex')
+      const dying = rotateTenant(dyingAfter(ground.parts, step), 'globex', AT_ONCE, 'test')
       await expect(dying).rejects.toThrow('the process is gone')
       // Whoever serves goes on serving, whatever became of the rotation.
-      await (await ground.connect('acme')).end()
+      await (await ground.connect('globex')).end()
       const { result } = await resumeOperation(
         successor(ground.parts),
-        await runningOf(ground.registry, 'acme'),
+        await runningOf(ground.registry, 'globex'),
         'test',
       )
       await result
-      const after = await loginOf(ground, 'acme')
+      const after = await loginOf(ground, 'globex')
       expect(after.user).not.toBe(before.user)
       expect(await sqlstateOf(before.enter())).toBe('28P01')
       expect(await mayLogin(ground, [before.user, after.user])).toEqual([after.user])
     }
-    const { operations } = await listOperations(ground.registry, { tenant: 'acme' })
+    const { operations } = await listOperations(ground.registry, { tenant: 'globex' })
     const rotations = operations.filter(({ kind }) => kind === 'rotate')
     expect(rotations.map(({ state, stepsDone }) => [state, stepsDone])).toEqual(
       STEPS.map(() => ['done', STEPS]),
@@ -80,64 +117,78 @@ describe.each([15, 18] as const)('rotating a provisioned tenant on Postgres %i',
 })
 
 describe('a rotation', () => {
+  const theGround = groundFor(18)
   it('lets the old login in until replicas had time to hear, and waits for who is on it', async () => {
-    await using ground = await provisioned(18, 'acme')
-    const old = await loginOf(ground, 'acme')
-    const client = await ground.connect('acme')
+    const ground = await provision(theGround(), 'initech')
+    const old = await loginOf(ground, 'initech')
+    const client = await ground.connect('initech')
     const parts = meeting(ground.parts, 'switch', async () => (await old.enter()).end())
-    const rotating = rotateTenant(parts, 'acme', { hearMs: 50, drainMs: 60_000 }, 'test')
-    await vi.waitFor(async () => expect((await ground.tenant('acme')).epoch).toBe(2))
+    const rotating = rotateTenant(parts, 'initech', { hearMs: 50, drainMs: 60_000 }, 'test')
+    await vi.waitFor(async () => expect((await ground.tenant('initech')).epoch).toBe(2))
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     await client.end()
     expect((await rotating).sessionsEnded).toBe(0)
   })
 
   it('ends what is left on the old login after the deadline', async () => {
-    await using ground = await provisioned(18, 'acme')
-    const client = await ground.connect('acme')
-    const { sessionsEnded } = await rotateTenant(ground.parts, 'acme', { hearMs: 0, drainMs: 50 }, 'test')
+    const ground = await provision(theGround(), 'umbrella')
+    const client = await ground.connect('umbrella')
+    const { sessionsEnded } = await rotateTenant(ground.parts, 'umbrella', { hearMs: 0, drainMs: 50 }, 'test')
     expect(sessionsEnded).toBe(1)
     expect(await sqlstateOf(client.query('select 1'))).toBeDefined()
   })
 
   it('keeps its password in no record once it is over', async () => {
-    await using ground = await provisioned(18, 'acme')
-    await rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')
-    const { entries } = await ground.registry.list('operation', undefined, { tenant: 'acme' })
+    const ground = await provision(theGround(), 'hooli')
+    await rotateTenant(ground.parts, 'hooli', AT_ONCE, 'test')
+    const { entries } = await ground.registry.list('operation', undefined, { tenant: 'hooli' })
     const { data } = entries.find(({ record }) => record.kind === 'rotate')?.record ?? {}
     expect(data).toMatchObject({ password: null, slot: 'b' })
   })
 
   it('is not begun for a suspended tenant, and one that meets a suspension opens no login', async () => {
-    await using ground = await provisioned(18, 'acme')
-    const { user } = await loginOf(ground, 'acme')
+    const ground = await provision(theGround(), 'soylent')
+    const { user } = await loginOf(ground, 'soylent')
     const slots = [user, `${user.slice(0, -1)}b`]
-    const suspend = () => suspendTenant(ground.parts, 'acme', {}, 'test')
-    for (const step of ['make', 'prove']) {
-      const meets = rotateTenant(meeting(ground.parts, step, suspend), 'acme', AT_ONCE, 'test')
+    const serving = { ...ground.parts, adminSealer: undefined }
+    // Who suspends locks both logins, or has no key for that and locks none.
+    for (const [step, suspender, open] of [
+      ['make', ground.parts, []],
+      ['make', serving, [user]],
+      ['prove', serving, [user]],
+    ] as const) {
+      const suspend = () => suspendTenant(suspender, 'soylent', {}, 'test')
+      const meets = rotateTenant(meeting(ground.parts, step, suspend), 'soylent', AT_ONCE, 'test')
       await expect(meets).rejects.toThrow(/is suspended/)
-      expect(await mayLogin(ground, slots)).toEqual([])
-      await expect(rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')).rejects.toThrow(/is suspended/)
-      expect(await mayLogin(ground, slots)).toEqual([])
-      await resumeTenant(ground.parts, 'acme', 'test')
+      expect(await mayLogin(ground, slots)).toEqual(open)
+      await expect(rotateTenant(ground.parts, 'soylent', AT_ONCE, 'test')).rejects.toThrow(/is suspended/)
+      expect(await mayLogin(ground, slots)).toEqual(open)
+      await resumeTenant(ground.parts, 'soylent', 'test')
     }
     // The next one goes on with it.
-    expect((await rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')).to).toBe(slots[1])
+    expect((await rotateTenant(ground.parts, 'soylent', AT_ONCE, 'test')).to).toBe(slots[1])
     expect(await mayLogin(ground, slots)).toEqual([slots[1]])
   })
 
+  it('waits as long as replicas may take to hear of it, though nobody is on the old login', async () => {
+    const ground = await provision(theGround(), 'cyberdyne')
+    const at = new Map<string, number>()
+    const onStep = ({ name }: { name: string }) => void at.set(name, performance.now())
+    await rotateTenant({ ...ground.parts, onStep }, 'cyberdyne', { hearMs: 400 }, 'test')
+    expect((at.get('drain') ?? 0) - (at.get('switch') ?? 0)).toBeGreaterThanOrEqual(399)
+  })
+
   it('of a process that was only slow does no harm to the one that went on with it', async () => {
-    await using ground = await provisioned(18, 'acme')
-    let wake: () => void = () => undefined
-    const asleep = new Promise<void>((resolve) => (wake = resolve))
-    const slow = meeting(ground.parts, 'make', () => asleep)
-    const { operation, result } = await startRotation(slow, 'acme', AT_ONCE, 'slow')
-    const isMade = async () => (await mayLogin(ground, [operation?.to ?? ''])).length === 1
-    await vi.waitFor(async () => expect(await isMade()).toBe(true))
+    const ground = await provision(theGround(), 'gringotts')
+    const { parts, sleep, wake, isAsleep } = sleepy(ground.parts)
+    const { operation, result } = await startRotation(parts, 'gringotts', AT_ONCE, 'slow')
+    sleep()
+    await vi.waitFor(() => expect(isAsleep()).toBe(true), 5_000)
     await (await resumeOperation(successor(ground.parts), operation?.id ?? '', 'quick')).result
+    // It goes on from what it had read: that the login which is in use by now is not.
     wake()
-    await expect(result).rejects.toThrow(/went on with operation/)
-    const { user } = await loginOf(ground, 'acme')
+    await expect(result).rejects.toMatchObject({ code: 'connection_lost' })
+    const { user } = await loginOf(ground, 'gringotts')
     expect(user).toBe(operation?.to)
     expect(await mayLogin(ground, [operation?.from ?? '', user])).toEqual([user])
   })
@@ -145,33 +196,39 @@ describe('a rotation', () => {
   it.each([
     [
       'lacks a right',
+      'wayne',
       'grant truncate on projects to "%a"',
       /b may not do all that .*: TRUNCATE on public\.projects\./,
     ],
-    ['has more', 'grant connect on database %elsewhere to "%b"', /has more than .*: CONNECT on elsewhere_/],
-  ])('is stopped where the other login %s, and changes nothing', async (_, grant, why) => {
-    await using ground = await provisioned(18, 'acme')
-    const { database, user } = await loginOf(ground, 'acme')
+    [
+      'has more',
+      'gekko',
+      'grant connect on database %elsewhere to "%b"',
+      /has more than .*: CONNECT on elsewhere_/,
+    ],
+  ])('is stopped where the other login %s, and changes nothing', async (_, id, grant, why) => {
+    const ground = await provision(theGround(), id)
+    const { database, user } = await loginOf(ground, id)
     const elsewhere = randomName('elsewhere')
     await ground.foreign(randomName('role'), [elsewhere])
     await ground.server.execute(`revoke connect on database ${elsewhere} from public`)
     const stem = user.slice(0, -1)
     await ground.server.execute(grant.replace('%elsewhere', elsewhere).replace(/%(.)/, `${stem}$1`), database)
-    await expect(rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')).rejects.toThrow(why)
-    expect((await ground.tenant('acme')).epoch).toBe(1)
-    await (await ground.connect('acme')).end()
+    await expect(rotateTenant(ground.parts, id, AT_ONCE, 'test')).rejects.toThrow(why)
+    expect((await ground.tenant(id)).epoch).toBe(1)
+    await (await ground.connect(id)).end()
   })
 
   it('is refused where passwords come from a provider, and where a login is given that is not asked for', async () => {
-    await using ground = await provisioned(18, 'acme')
-    const given = rotateTenant(ground.parts, 'acme', { dsn: ground.admin.dsn }, 'test')
+    const ground = await provision(theGround(), 'tyrell')
+    const given = rotateTenant(ground.parts, 'tyrell', { dsn: ground.admin.dsn }, 'test')
     await expect(given).rejects.toMatchObject({ code: 'invalid_request' })
     const server = await ground.registry.find('server', 'main')
     if (!server) throw new Error('no server')
     const record = { ...server.record, passwordProvider: 'tokens' }
     const audit = { actor: 'test', action: 'test', target: 'main', at: new Date().toISOString(), detail: {} }
     await ground.registry.commit({ puts: [{ kind: 'server', id: 'main', record }], audit }, [server])
-    await expect(rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')).rejects.toThrow(
+    await expect(rotateTenant(ground.parts, 'tyrell', AT_ONCE, 'test')).rejects.toThrow(
       /from its provider tokens/,
     )
   })

@@ -1,35 +1,34 @@
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { Fleet } from '../lifecycle/import/fleet.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Fleet, type Member } from '../lifecycle/import/fleet.ts'
 import { Terminal } from './terminal.ts'
 
-/** A fleet, and a command line whose registry is empty. */
-async function started(size: number, draw?: (text: string) => void) {
-  const fleet = await Fleet.start(18, { size, databases: size })
+let fleet: Fleet
+beforeAll(async () => {
+  fleet = await Fleet.start(18, { size: 3, databases: 3 })
+})
+afterAll(() => fleet[Symbol.asyncDispose]())
+
+const text = () => fleet.csv('label.batch', () => 'may')
+const [first, second] = [0, 1]
+const member = (index: number): Member | undefined => fleet.members[index]
+
+/** A command line whose registry is empty, and a list of the fleet. */
+async function started() {
   const terminal = new Terminal()
-  if (draw) terminal.drawing(draw)
-  const { folder } = fleet.ground
+  const folder = mkdtempSync(join(fleet.ground.folder, 'cli-'))
   await terminal.run(['init', folder])
-  const common = [
-    '--env-file',
-    join(folder, 'tenantry.env'),
-    '--registry',
-    `file:${join(folder, 'cli.yaml')}`,
-  ]
   const list = join(folder, 'tenants.csv')
-  writeFileSync(
-    list,
-    fleet.csv('label.batch', () => 'may'),
-  )
-  const run = (args: readonly string[], input?: string) => terminal.run([...args, ...common], input)
-  return { fleet, terminal, list, run }
+  writeFileSync(list, text())
+  const run = (args: readonly string[], input?: string) =>
+    terminal.run([...args, '--env-file', join(folder, 'tenantry.env')], input)
+  return { terminal, list, run }
 }
 
 describe('tenantry tenant import', () => {
   it('takes a fleet in from a file, again from standard input, and gives it back', async () => {
-    const { fleet, terminal, list, run } = await started(3)
-    await using _fleet = fleet
+    const { terminal, list, run } = await started()
     const dry = await run(['tenant', 'import', list, '--dry-run', '--probe'])
     expect(dry).toMatchObject({
       code: 0,
@@ -38,10 +37,7 @@ describe('tenantry tenant import', () => {
     expect((await run(['tenant', 'list', '--json'])).out).toBe('[]')
     const done = await run(['tenant', 'import', list])
     expect(done).toMatchObject({ code: 0, out: '3 imported, 0 there already, 0 refused', err: '' })
-    const again = await run(
-      ['tenant', 'import', '-', '--format', 'csv'],
-      fleet.csv('label.batch', () => 'may'),
-    )
+    const again = await run(['tenant', 'import', '-', '--format', 'csv'], text())
     expect(again).toMatchObject({ code: 0, out: '0 imported, 3 there already, 0 refused' })
     expect((await run(['operation', 'list'])).out).toMatch(/import +- +done/)
 
@@ -55,27 +51,23 @@ describe('tenantry tenant import', () => {
   })
 
   it('ends with 1 where some rows are refused, and says which', async () => {
-    const { fleet, terminal, list, run } = await started(2)
-    await using _fleet = fleet
-    await fleet.ground.server.execute(`alter role ${fleet.members[1]?.role} nologin`)
-    const ran = await run(['tenant', 'import', list])
-    expect(ran).toMatchObject({ code: 1, out: '1 imported, 0 there already, 1 refused' })
-    expect(ran.err).toMatch(/^refused: line 3, t-0001: .*\nerror: 1 of 2 rows were refused\.$/)
-    const json = await run(['tenant', 'import', list, '--json'])
-    expect(JSON.parse(json.out)).toMatchObject({
-      total: 2,
-      rows: [{ outcome: 'there' }, { outcome: 'refused' }],
+    const { terminal, list, run } = await started()
+    const role = member(second)?.role
+    await fleet.whileTrue(`alter role ${role} nologin`, `alter role ${role} login`, async () => {
+      const ran = await run(['tenant', 'import', list])
+      expect(ran).toMatchObject({ code: 1, out: '2 imported, 0 there already, 1 refused' })
+      expect(ran.err).toMatch(/^refused: line 3, t-0001: .*\nerror: 1 of 3 rows were refused\.$/)
+      const json = await run(['tenant', 'import', list, '--json'])
+      const rows = [{ outcome: 'there' }, { outcome: 'refused' }, { outcome: 'there' }]
+      expect(JSON.parse(json.out)).toMatchObject({ total: 3, rows })
     })
     expect(terminal.said).not.toContain(fleet.password)
   })
 
   it('ends with 2 where the list has faults, told at once, dry or not', async () => {
-    const { fleet, terminal, list, run } = await started(1)
-    await using _fleet = fleet
-    writeFileSync(
-      list,
-      `id,dsn,colour\nAcme,${fleet.members[0]?.dsn},red\nglobex,postgres://u:${fleet.password}@h:x/d,red\n`,
-    )
+    const { terminal, list, run } = await started()
+    const rows = [`Acme,${member(first)?.dsn},red`, `globex,postgres://u:${fleet.password}@h:x/d,red`]
+    writeFileSync(list, ['id,dsn,colour', ...rows].join('\n'))
     for (const options of [[], ['--dry-run']]) {
       const ran = await run(['tenant', 'import', list, ...options])
       expect(ran.code).toBe(2)
@@ -83,23 +75,19 @@ describe('tenantry tenant import', () => {
         /3 faults.*:\n {2}line 1: "colour".*\n {2}line 2: id.*\n {2}line 3: dsn: .*the port/,
       )
     }
-    expect(await run(['tenant', 'import', join(fleet.ground.folder, 'list')])).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('--format csv'),
-    })
-    expect(await run(['tenant', 'import', 'absent.csv'])).toMatchObject({
-      code: 2,
-      err: expect.stringMatching(/ENOENT/),
-    })
+    const unnamed = await run(['tenant', 'import', '-'])
+    expect(unnamed).toMatchObject({ code: 2, err: expect.stringContaining('--format csv') })
+    const absent = await run(['tenant', 'import', 'absent.csv'])
+    expect(absent).toMatchObject({ code: 2, err: expect.stringMatching(/ENOENT/) })
     expect(terminal.said).not.toContain(fleet.password)
   })
 
   it('draws how far it is on a terminal, and leaves nothing drawn', async () => {
+    const { terminal, list, run } = await started()
     const drawn: string[] = []
-    const { fleet, list, run } = await started(2, (text) => drawn.push(text))
-    await using _fleet = fleet
+    terminal.drawing((line) => drawn.push(line))
     expect(await run(['tenant', 'import', list])).toMatchObject({ code: 0, err: '' })
-    expect(drawn).toContain('import  [==============================] 2 of 2, 100 %')
+    expect(drawn).toContain('import  [==============================] 3 of 3, 100 %')
     expect(drawn.at(-1)).toBe('')
   })
 })

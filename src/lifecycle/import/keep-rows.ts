@@ -1,25 +1,33 @@
-import { UnsupportedError } from '../../errors.ts'
+import { PreconditionFailedError, UnsupportedError } from '../../errors.ts'
 import { aliasId } from '../../registry/alias-record.ts'
 import type { Entry, Expectation, Put } from '../../registry/registry.ts'
 import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
 import { now } from '../parts.ts'
+import { type Capacity, measureCapacity } from '../server/capacity.ts'
 import { isSettled, settleServer } from '../server/cluster.ts'
+import { serverOfDsn } from '../server/server-of-dsn.ts'
 import { allServers } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import type { Session } from '../session.ts'
 import { isolationOf } from '../tenant/isolation.ts'
 import { serverFor } from '../tenant/look-around.ts'
 import { livesIn, type Neighbours, neighboursOf } from '../tenant/neighbours.ts'
-import { notIsolatedAnyMore, registeredTenant } from '../tenant/registered-tenant.ts'
+import { notIsolatedAnyMore, registeredTenant, withinRole } from '../tenant/registered-tenant.ts'
 import { standingOf } from './check-list.ts'
 import type { ImportRow } from './import-row.ts'
 import type { ImportRun } from './import-run.ts'
 import { openWhereRoom, type Probed } from './probe-row.ts'
 import { beyondOwn, doorsFor, powersOf } from './survey.ts'
 
+/** A session on the cluster, and what it has room for. */
+interface Site {
+  readonly session: Session
+  readonly capacity: Capacity
+}
+
 interface Newcomer {
   readonly probed: Probed
-  /** Of revision 0; what is found of its isolation comes last. */
+  /** Of revision 0; what is found of its role comes last. */
   readonly entry: Entry<'tenant'>
 }
 
@@ -38,32 +46,54 @@ interface Admission {
 export async function keepRows(run: ImportRun, probed: readonly Probed[]): Promise<void> {
   const [first] = probed
   if (first === undefined) return
-  const server = await inTurn(() => settledServer(run, first))
-  await using session = await openWhereRoom(first.row, server.record.via)
-  await keepInParts(run, session, probed)
+  const { registry } = run.parts
+  const via = serverOfDsn(await allServers(registry), first.row.dsn)?.record.via ?? 'direct'
+  await using session = await openWhereRoom(first.row, via)
+  const site = await siteOf(run, session, first)
+  if (site instanceof PreconditionFailedError) for (const { row } of probed) run.refuse(row, site.message)
+  else await keepInParts(run, site, probed)
 }
 
-async function keepInParts(run: ImportRun, session: Session, probed: readonly Probed[]): Promise<void> {
+/** Or why nothing is kept of this server: its version, or that it has no room for a budget. */
+async function siteOf(
+  run: ImportRun,
+  session: Session,
+  first: Probed,
+): Promise<Site | PreconditionFailedError> {
   try {
-    await inTurn(() => keepOnce(run, session, probed))
+    const capacity = await measureCapacity(session)
+    await inTurn(() => settledServer(run, first, capacity))
+    return { session, capacity }
   } catch (error) {
-    if (!(error instanceof UnsupportedError) || probed.length < 2) throw error
-    run.batchRows = Math.min(run.batchRows, Math.ceil(probed.length / 2))
-    await keepInParts(run, session, probed.slice(0, run.batchRows))
-    await keepInParts(run, session, probed.slice(run.batchRows))
+    if (error instanceof PreconditionFailedError) return error
+    throw error
   }
 }
 
-async function keepOnce(run: ImportRun, session: Session, probed: readonly Probed[]): Promise<void> {
+async function keepInParts(run: ImportRun, site: Site, probed: readonly Probed[]): Promise<void> {
+  try {
+    await inTurn(() => keepOnce(run, site, probed))
+  } catch (error) {
+    if (!(error instanceof UnsupportedError) || probed.length < 2) throw error
+    run.batchRows = Math.min(run.batchRows, Math.ceil(probed.length / 2))
+    await keepInParts(run, site, probed.slice(0, run.batchRows))
+    await keepInParts(run, site, probed.slice(run.batchRows))
+  }
+}
+
+async function keepOnce(
+  run: ImportRun,
+  { session, capacity }: Site,
+  probed: readonly Probed[],
+): Promise<void> {
   const [first] = probed
   if (first === undefined) return
   const { parts, operation } = run
-  const server = await settledServer(run, first)
+  const server = await settledServer(run, first, capacity)
   const place = { server: server.record, pin: first.pin, except: '' }
   const neighbours = await neighboursOf(parts.registry, session, place)
-  const admission = await admit(run, server.id, neighbours, probed)
-  const { newcomers, there, refused } = admission
-  const isolations = await isolationsOf(session, neighbours, newcomers)
+  const { newcomers, there, refused } = await admit(run, { server: server.id, neighbours, capacity }, probed)
+  const findings = await findingsOn(session, neighbours, newcomers)
   const exposed = await exposedBy(session, neighbours, newcomers)
   const aliases = newcomers.flatMap(({ probed: { row } }) => aliasesOf(row))
   const turn = newcomers.length === 0 ? { puts: [], expectations: [] } : turnOn(neighbours.servers)
@@ -71,7 +101,7 @@ async function keepOnce(run: ImportRun, session: Session, probed: readonly Probe
     ({ entry: { id, record } }): Put => ({
       kind: 'tenant',
       id,
-      record: { ...record, isolation: isolations.get(id) ?? null },
+      record: { ...record, ...findings.get(id) },
     }),
   )
   await parts.onStep?.({ tenant: operation.record.id, name: 'rows' })
@@ -91,7 +121,7 @@ async function keepOnce(run: ImportRun, session: Session, probed: readonly Probe
   for (const {
     probed: { row },
   } of newcomers) {
-    run.note(row, 'imported', { findings: isolations.get(row.id)?.findings ?? [] })
+    run.note(row, 'imported', { findings: findings.get(row.id)?.isolation.findings ?? [] })
   }
   for (const { put } of exposed) run.nowNotIsolated.add(put.id)
 }
@@ -99,7 +129,8 @@ async function keepOnce(run: ImportRun, session: Session, probed: readonly Probe
 /** On record, and known to be the cluster that was seen. */
 async function settledServer(
   { parts, actor }: ImportRun,
-  { row, capacity, pin }: Probed,
+  { row, pin }: Probed,
+  capacity: Capacity,
 ): Promise<Entry<'server'>> {
   const login = { dsn: row.dsn, capacity }
   const server = await serverFor(parts, undefined, login)
@@ -111,8 +142,7 @@ async function settledServer(
 /** Those that may have their name, their host names and their database, as the registry is now. */
 async function admit(
   { parts }: ImportRun,
-  server: string,
-  neighbours: Neighbours,
+  { server, neighbours, capacity }: Pick<Site, 'capacity'> & { server: string; neighbours: Neighbours },
   probed: readonly Probed[],
 ): Promise<Admission> {
   const { registry } = parts
@@ -131,7 +161,8 @@ async function admit(
     else if (standing.kind === 'taken') refused.set(row, standing.what)
     else if (sharer !== undefined && !row.shared) refused.set(row, whoIsThere(sharer))
     else {
-      const record = registeredTenant(parts, { ...row, generation, server }, { dsn: row.dsn, ...one }, null)
+      const login = { dsn: row.dsn, capacity: { ...capacity, roleLimit: undefined }, pin }
+      const record = registeredTenant(parts, { ...row, generation, server }, login, null)
       newcomers.push({ probed: one, entry: { kind: 'tenant', id: row.id, revision: 0, record } })
     }
   }
@@ -144,11 +175,15 @@ function whoIsThere({ id, record }: Entry<'tenant'>): string {
     : `dsn: tenant ${id} lives in that database; two tenants in one need shared`
 }
 
-async function isolationsOf(
+/** What the catalogs say of a newcomer's role. */
+type Found = Pick<TenantRecord, 'limits'> & { readonly isolation: Isolation }
+
+/** By id. */
+async function findingsOn(
   session: Session,
   { tenants }: Neighbours,
   newcomers: readonly Newcomer[],
-): Promise<ReadonlyMap<string, Isolation>> {
+): Promise<ReadonlyMap<string, Found>> {
   if (newcomers.length === 0) return new Map()
   const entries = [...tenants, ...newcomers.map(({ entry }) => entry)]
   const databases = [
@@ -157,16 +192,19 @@ async function isolationsOf(
   ]
   const roles = newcomers.map(({ probed: { role } }) => role)
   const powers = await powersOf(session, roles, databases)
-  const isolations = newcomers.map(({ probed: { role, pin }, entry }): [string, Isolation] => {
+  const found = newcomers.map(({ probed: { role, pin, row }, entry }): [string, Found] => {
     const others = entries.filter(({ id }) => id !== entry.id)
     const users = others.filter(({ record }) => record.route.role === role).map(({ id }) => id)
     const sharers = others.filter(({ record }) => livesIn(record, pin)).map(({ id }) => id)
-    const found = powers.get(role)
-    if (found !== undefined)
-      return [entry.id, isolationOf(beyondOwn(found, pin.databaseName), users, sharers)]
-    return [entry.id, { isolated: false, findings: [`role ${role} is not on the server`], checkedAt: now() }]
+    const its = powers.get(role)
+    if (its === undefined) {
+      const lost = { isolated: false, findings: [`role ${role} is not on the server`], checkedAt: now() }
+      return [entry.id, { limits: row.limits, isolation: lost }]
+    }
+    const isolation = isolationOf(beyondOwn(its, pin.databaseName), users, sharers)
+    return [entry.id, { limits: withinRole(row.limits, its.connectionLimit), isolation }]
   })
-  return new Map(isolations)
+  return new Map(found)
 }
 
 /** Neighbours that are isolated until these databases are tenants'. */

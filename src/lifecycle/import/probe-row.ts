@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { ServerUnavailableError } from '../../errors.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import { type Pin, readPin } from '../../router/identity.ts'
-import { type Capacity, measureCapacity } from '../server/capacity.ts'
 import { Session } from '../session.ts'
 import type { ImportRow } from './import-row.ts'
 
@@ -12,7 +11,6 @@ export interface Probed {
   readonly row: ImportRow
   /** As the server calls it. */
   readonly role: string
-  readonly capacity: Capacity
   readonly pin: Pin
 }
 
@@ -23,13 +21,12 @@ const FULL = '53300'
 
 /**
  * Looks at the database of a row over a read-only session.
- * @throws {LoginFailedError | TlsFailedError | ServerUnavailableError | PreconditionFailedError}
+ * @throws {LoginFailedError | TlsFailedError | ServerUnavailableError}
  */
 export async function probeRow(row: ImportRow, via: ServerRecord['via']): Promise<Probed> {
   await using session = await openWhereRoom(row, via)
-  const capacity = await measureCapacity(session)
   const pin = { ...(await readPin(session.connection)), shared: row.shared }
-  return { row, role: via === 'direct' ? row.dsn.user : await roleBehind(session), capacity, pin }
+  return { row, role: via === 'direct' ? row.dsn.user : await roleBehind(session), pin }
 }
 
 export async function openWhereRoom(row: ImportRow, via: ServerRecord['via']): Promise<Session> {

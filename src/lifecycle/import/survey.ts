@@ -9,7 +9,13 @@ const Powers = z.object({
   owned: z.array(z.string()),
   reached: z.array(z.string()),
   reachedCount: z.int(),
+  connectionLimit: z.int().transform((limit) => (limit < 0 ? undefined : limit)),
 })
+
+export interface SurveyedPowers extends RolePowers {
+  /** Undefined where it has none. */
+  readonly connectionLimit: number | undefined
+}
 
 /**
  * What these roles may do on the server of the session, in one statement for all of them: what `checkIsolation` asks of one.
@@ -19,7 +25,7 @@ export async function powersOf(
   session: Session,
   roles: readonly string[],
   databases: readonly string[],
-): Promise<ReadonlyMap<string, RolePowers>> {
+): Promise<ReadonlyMap<string, SurveyedPowers>> {
   const rows = await session.rows(
     Powers,
     `select r.rolname::text as role,
@@ -30,7 +36,7 @@ export async function powersOf(
               where m.member = r.oid order by 1) as memberships,
        array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned,
        coalesce(reach.names, '{}') as reached,
-       reach.count as "reachedCount"
+       reach.count as "reachedCount", r.rolconnlimit as "connectionLimit"
        from pg_catalog.pg_roles r
        cross join lateral (
          select (pg_catalog.array_agg(d.datname::text order by d.datname::text))[1:4] as names, pg_catalog.count(*)::int as count

@@ -40,7 +40,7 @@ export function registeredTenant(
     },
     identity: pin,
     isolation,
-    limits: withinRole(limits, capacity),
+    limits: withinRole(limits, capacity.roleLimit),
     labels,
     schemaVersion: null,
     operation: null,
@@ -57,7 +57,10 @@ export function notIsolatedAnyMore(record: TenantRecord, reason: string): Tenant
 }
 
 /** A role's CONNECTION LIMIT is a bound that the server keeps: more would be refused. */
-function withinRole(limits: TenantRecord['limits'], { roleLimit }: Capacity): TenantRecord['limits'] {
+export function withinRole(
+  limits: TenantRecord['limits'],
+  roleLimit: Capacity['roleLimit'],
+): TenantRecord['limits'] {
   if (roleLimit === undefined || roleLimit === 0) return limits
   return { ...limits, maxConnections: Math.min(limits.maxConnections ?? roleLimit, roleLimit) }
 }

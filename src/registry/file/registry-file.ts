@@ -34,6 +34,8 @@ export class RegistryFile {
   #fault: { readonly error: Error; readonly fingerprint: string } | undefined
   #looking: Promise<void> | undefined
   #lookingNext: Promise<void> | undefined
+  /** While a file of ours takes the place of the one before. Never rejects. */
+  #replacing: Promise<void> | undefined
   /** The last of our own updates: they queue here, so that one process takes turns with itself in order. */
   #updating: Promise<unknown> = Promise.resolve()
 
@@ -118,6 +120,11 @@ export class RegistryFile {
     if (fingerprint === undefined) throw new RegistryUnavailableError(`${this.#path} is not there`)
     if (fingerprint === this.#seen.fingerprint) this.#fault = undefined
     if (fingerprint === this.#seen.fingerprint || fingerprint === this.#fault?.fingerprint) return
+    if (this.#replacing !== undefined) {
+      // What it says is most likely what we are about to have written: parsing that again costs more than writing it.
+      await this.#replacing
+      return this.#look()
+    }
     const content = await this.#available(readWholeFile(this.#path))
     // An update of ours was quicker: what was read may be older than what it wrote.
     if (this.#seen !== before) return
@@ -147,20 +154,28 @@ export class RegistryFile {
     }
     await this.#available(intent?.note(next, taken.state) ?? Promise.resolve())
     try {
-      const fingerprint = await this.#available(
-        replaceFile(this.#path, formatRegistry(next), async () => {
-          refuseLost()
-          if ((await fingerprintOf(this.#path)) !== content.fingerprint) {
-            throw new RegistryUnavailableError(`${this.#path} was changed by hand meanwhile`)
-          }
-        }),
-      )
-      this.#seen = { state: next, fingerprint }
+      const replaced = this.#replace(refuseLost, next, content.fingerprint)
+      this.#replacing = replaced.catch(() => {})
+      await replaced
       return next
     } catch (error) {
       await undone(intent, next, taken.state, refuseLost)
       throw error
+    } finally {
+      this.#replacing = undefined
     }
+  }
+
+  async #replace(refuseLost: () => void, next: FileState, before: string): Promise<void> {
+    const fingerprint = await this.#available(
+      replaceFile(this.#path, formatRegistry(next), async () => {
+        refuseLost()
+        if ((await fingerprintOf(this.#path)) !== before) {
+          throw new RegistryUnavailableError(`${this.#path} was changed by hand meanwhile`)
+        }
+      }),
+    )
+    this.#seen = { state: next, fingerprint }
   }
 
   /** @returns undefined for a faulty content, and then `fault` is set. */

@@ -14,10 +14,15 @@ export function describeImport(size: number, databases: number): void {
         await using fleet = await Fleet.start(version, { size, databases })
         const { parts } = fleet.ground
         const text = fleet.csv('shared,label.plan', () => 'true,pro')
+        const cpu = process.cpuUsage()
         const begun = performance.now()
         const { rows } = await importTenants(parts, { format: 'csv', text }, 'test')
         const tookMs = performance.now() - begun
-        process.stdout.write(`import: ${size} rows on Postgres ${version}: ${Math.round(tookMs)} ms\n`)
+        const { user, system } = process.cpuUsage(cpu)
+        const cpuMs = Math.round((user + system) / 1_000)
+        process.stdout.write(
+          `import: ${size} rows on Postgres ${version}: ${Math.round(tookMs)} ms, ${cpuMs} ms of them our processor time\n`,
+        )
         expect(rows.map(({ outcome }) => outcome)).toEqual(Array.from({ length: size }, () => 'imported'))
         const tenants = await tenantsOf(parts)
         expect(tenants.map(({ id }) => id)).toEqual(fleet.members.map(({ id }) => id))

@@ -44,7 +44,7 @@ function member(index: number): Member {
 
 async function findings(of: LifecycleParts): Promise<string> {
   const tenants = await tenantsOf(of)
-  return JSON.stringify(tenants.map(({ id, isolation }) => [id, isolation?.findings]))
+  return JSON.stringify(tenants.map(({ id, isolation, limits }) => [id, isolation?.findings, limits]))
 }
 
 describe('an import', () => {
@@ -80,8 +80,8 @@ describe('an import', () => {
     'finds of each role what registering one by one finds (closed: %s)',
     async (isClosed) => {
       const [one, two] = [member(1), member(2)]
-      const odd = `alter role ${one.role} createdb; grant pg_monitor to ${two.role}; alter database ${two.database} owner to ${two.role};`
-      const even = `alter role ${one.role} nocreatedb; revoke pg_monitor from ${two.role}; alter database ${two.database} owner to postgres; grant connect on database ${two.database} to ${two.role};`
+      const odd = `alter role ${one.role} createdb connection limit 3; grant pg_monitor to ${two.role}; alter database ${two.database} owner to ${two.role};`
+      const even = `alter role ${one.role} nocreatedb connection limit -1; revoke pg_monitor from ${two.role}; alter database ${two.database} owner to postgres; grant connect on database ${two.database} to ${two.role};`
       const everyone = (verb: string) =>
         isClosed
           ? ''
@@ -95,7 +95,8 @@ describe('an import', () => {
         for (const { id } of fleet.members) await checkTenant(single, id, 'test')
         await checkTenant(parts, 't-0000', 'test')
         expect(await findings(parts)).toBe(await findings(single))
-        expect(await findings(parts)).toContain(isClosed ? '["t-0005",[]]' : 'and 2 more, of other tenants')
+        expect((await find(one.id))?.limits.maxConnections).toBe(3)
+        expect(await findings(parts)).toContain(isClosed ? '["t-0005",[],' : 'and 2 more, of other tenants')
       })
     },
   )

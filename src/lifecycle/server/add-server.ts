@@ -75,6 +75,7 @@ export async function addServer(
   return await inTurn(async () => {
     const before = await sameServer(parts, wanted.id, dsn)
     const record: ServerRecord = {
+      ...before?.record,
       id: wanted.id,
       ...seen,
       via: wanted.via,

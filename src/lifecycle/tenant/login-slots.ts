@@ -6,3 +6,8 @@ export function slotsOf({ role, slot }: TenantRecord['route']): string[] {
   const stem = role.slice(0, -1)
   return [`${stem}a`, `${stem}b`]
 }
+
+/** The role that migrations of a tenant log in as, beside either of its slots. */
+export function migratorOf(slot: string): string {
+  return `${slot.slice(0, -1)}m`
+}

@@ -45,6 +45,26 @@ describe('exec', () => {
     expect(fleet.terminal.said).not.toContain(':pw@')
   })
 
+  it('logs in as the role that makes tables where we made the tenant, and locks that again', async () => {
+    await using own = await ExecGround.start([])
+    const { server, admin } = own.ground
+    await own.run(['server', 'add', 'main', '--dsn-file', '-'], admin.dsn)
+    await own.run(['tenant', 'create', 'made'])
+    const { role, database } = JSON.parse((await own.run(['tenant', 'show', 'made', '--json'])).out)
+    const sql = 'create table things (id int); select session_user'
+    const { code, out } = await own.run(['exec', '--all', '--', 'psql', '-qAtc', sql])
+    const migrator = `${role.slice(0, -1)}m`
+    expect([code, out]).toEqual([0, expect.stringContaining(`made | ${migrator}\n`)])
+    const [table] = await server.query(
+      "select c.relowner::regrole::text as owner, has_table_privilege($1, c.oid, 'insert') as writes from pg_class c where relname = 'things'",
+      [role],
+      database,
+    )
+    expect(table).toEqual({ owner: expect.stringContaining('_owner'), writes: true })
+    const locked = await server.query('select rolcanlogin from pg_roles where rolname = $1', [migrator])
+    expect(locked).toEqual([{ rolcanlogin: false }])
+  })
+
   it('begins no further tenant after a failure, unless it is to go on', async () => {
     const fails = 'test "$TENANT_ID" != acme'
     const stopped = await sh(['--all', '--concurrency', '1'], fails)

@@ -94,21 +94,30 @@ describe('the schema of a registry in Postgres', () => {
     await using registry = await database.open()
     await database.query(
       `insert into tenantry_registry.entry (kind, id, revision, labels, record)
-       select 'tenant', 'n' || n, 1, case when n % 1000 = 0 then '{plan=rare}' else '{plan=common}' end::text[],
-         $1::jsonb || jsonb_build_object('id', 'n' || n, 'status', case when n % 1000 = 0 then 'suspended' else 'active' end)
+       select 'tenant', 'n' || n, 1,
+         array[case when n % 1000 = 0 then 'plan=rare' else 'plan=common' end, 'cohort=c' || n % 100],
+         $1::jsonb || jsonb_build_object('id', 'n' || n,
+           'status', case when n % 1000 = 0 then 'suspended' else 'active' end,
+           'route', $1::jsonb -> 'route' || jsonb_build_object('server', case when n % 1000 = 0 then 'rare' else 'main' end))
        from generate_series(1, 20000) n`,
       [JSON.stringify(tenant('n').record)],
     )
-    await database.query('analyze tenantry_registry.entry')
-    for (const [filter, literal] of [
-      [{ status: 'suspended' }, "'suspended'"],
-      [{ labels: { plan: 'rare' } }, "'{plan=rare}'"],
+    await database.query('vacuum analyze tenantry_registry.entry')
+    for (const [filter, literal, index] of [
+      [{ status: 'suspended' }, "'suspended'", 'entry_by_status'],
+      [{ server: 'rare' }, "'rare'", 'entry_by_server'],
+      [{ labels: { plan: 'rare' } }, "'{plan=rare}'", 'entry_by_labels'],
+      [
+        { labels: { cohort: 'c7' }, limit: 20 },
+        "'{cohort=c7}'",
+        'Index Only Scan using entry_ids_with_labels',
+      ],
     ] as const) {
       const { statement } = listStatement('tenant', undefined, filter)
       const explained = await database.query(
-        `explain ${statement.text.replace('$1', literal).replace('$2', '101')}`,
+        `explain ${statement.text.replace('$1', literal).replace('$2', '21')}`,
       )
-      expect(JSON.stringify(explained)).toMatch(/entry_by_(status|labels)/)
+      expect(JSON.stringify(explained)).toContain(index)
       expect((await registry.list('tenant', undefined, filter)).entries).toHaveLength(20)
     }
   })

@@ -73,14 +73,15 @@ export async function setTenant(
     const detail = Object.fromEntries(changes.map(({ field, from, to }) => [field, `${from} → ${to}`]))
     return { change: { limits, labels }, audit: auditEntry(actor, 'tenant.set', id, detail) }
   })
-  const isCapped = changes.some(({ field }) => field === 'limits.maxConnections')
-  const caveat = isCapped && record.origin === 'provisioned' ? await limitLogins(parts, record) : null
+  // Also where it was so already: the last time may have stopped in between.
+  const isCapped = wanted.limits.maxConnections !== undefined && record.origin === 'provisioned'
+  const caveat = isCapped ? await limitLogins(parts, record) : null
   return { tenant: viewTenant(record, revision), changes, caveat }
 }
 
 /** The roles of a tenant that we made have a CONNECTION LIMIT above its own, which follows that. */
 async function limitLogins(
-  { registry, sealer, adminSealer }: LifecycleParts,
+  { registry, sealer, adminSealer, maxConnectionsPerTenant }: LifecycleParts,
   { limits, route }: TenantRecord,
 ): Promise<string | null> {
   const caveat = (why: string) =>
@@ -89,9 +90,8 @@ async function limitLogins(
   try {
     const server = await findServer(registry, route.server)
     await using admin = await Session.open(adminTargetOf(server, adminSealer, registry.id, undefined, sealer))
-    for (const role of slotsOf(route)) {
-      await limitRole(admin, role, connectionLimitFor(limits, server.budget), {})
-    }
+    const limit = connectionLimitFor(limits, server.budget, maxConnectionsPerTenant)
+    for (const role of slotsOf(route)) await limitRole(admin, role, limit, {})
     return null
   } catch (error) {
     if (error instanceof TenantryError) return caveat(error.code)

@@ -56,10 +56,13 @@ export function listStatement(
     where((param) => `(record ->> 'state') collate "C" = ${param}`, filter.state)
   const size = pageSize(filter)
   params.push(size + 1)
+  const page = `from tenantry_registry.entry where ${conditions.join(' and ')} order by id limit $${params.length}`
+  // Of a label that neither few nor most have, the ids are found in an index alone, and only a page of records is read.
+  const isByLabel = kind === 'tenant' && Object.keys(filter.labels ?? {}).length > 0
+  const ofIds = `from tenantry_registry.entry where kind = '${kind}' and id = any (array(select id ${page})) order by id`
   return {
     statement: {
-      text: `select ${COLUMNS} from tenantry_registry.entry where ${conditions.join(' and ')}
-        order by id limit $${params.length}`,
+      text: `select ${COLUMNS} ${isByLabel ? ofIds : page}`,
       params,
       // Planned for these values each time: whether an index helps depends on how rare they are.
       prepare: false,

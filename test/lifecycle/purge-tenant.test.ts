@@ -229,8 +229,12 @@ describe('purging', () => {
     const record = {
       id,
       scope: { kind: 'tenant' as const, tenant: parseTenantId('slow'), generation },
-      ...{ secretHash: hash, readOnly: false, name: '', createdAt: new Date().toISOString() },
-      ...{ expiresAt: null, revokedAt: null },
+      secretHash: hash,
+      readOnly: false,
+      name: 'late',
+      createdAt: new Date().toISOString(),
+      expiresAt: null,
+      revokedAt: null,
     }
     const onStep = async ({ name }: { name: string }) => {
       if (name !== 'operations') return

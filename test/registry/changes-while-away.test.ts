@@ -12,6 +12,7 @@ it('a tenant is suspended and evicted while the registry is away: here at once, 
   const globex = await world.tenant('globex')
   const ask = (of: string) => world.ask('/v1/query', { key: of, body: one })
   for (const of of [key, globex.key]) expect((await ask(of)).status).toBe(200)
+  const { server } = (await world.operate('/v1/tenants/acme')).json
 
   await ground.proxy.setMode('reset')
   await ground.proxy.setMode('refuse')
@@ -21,6 +22,8 @@ it('a tenant is suspended and evicted while the registry is away: here at once, 
   expect([suspended.status, suspended.json.postponed]).toEqual([202, true])
   expect((await ask(key)).json.code).toBe('tenant_suspended')
   expect((await ask(globex.key)).status).toBe(200)
+  const drained = await world.operate(`/v1/servers/${server}/drain`, { method: 'POST' })
+  expect([drained.status, drained.json.postponed]).toEqual([202, true])
   // What cannot wait without being true is refused, as ever.
   expect((await world.operate('/v1/tenants/globex/resume', { method: 'POST' })).status).toBe(503)
 
@@ -31,6 +34,9 @@ it('a tenant is suspended and evicted while the registry is away: here at once, 
       status: 'suspended',
       statusReason: 'leaked key',
     })
+  }, healed)
+  await vi.waitFor(async () => {
+    expect((await registry.find('server', server))?.record.draining).toBe(true)
   }, healed)
   await vi.waitFor(async () => {
     const { entries } = await trailOf(registry, { action: 'tenant', order: 'oldest' })

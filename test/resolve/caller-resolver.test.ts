@@ -135,3 +135,38 @@ describe('an API key', () => {
     expect(parseApiKey(text)).toBeUndefined()
   })
 })
+
+describe('whoever listens', () => {
+  it('hears of each cross-tenant attempt, and of each use of a service key, and of nothing else', async () => {
+    const heard: string[] = []
+    const listening = new CallerResolver(http.world.directory, {
+      baseDomain,
+      observer: {
+        refused: ({ scope }, tenant, why) => heard.push(`${scope.kind} key refused ${tenant}: ${why}`),
+        served: ({ scope }, tenant) => heard.push(`${scope.kind} key served ${tenant}`),
+      },
+    })
+    const own = await http.tenantKey('acme')
+    const team = await http.serviceKey()
+    const limited = await http.key({ kind: 'service', labels: { plan: 'none has it' } })
+    const host = (tenant: string) => `${tenant}.${baseDomain}`
+    const asked = [
+      claims(own),
+      claims(own, 'globex'),
+      claims(own, undefined, host('nobody')),
+      claims(team, 'globex'),
+      claims(team, 'acme', host('globex')),
+      claims(team, 'nobody'),
+      claims(limited, 'acme'),
+      claims('tk_x', 'acme'),
+    ]
+    for (const each of asked) await listening.resolve(each).catch(() => {})
+    expect(heard).toEqual([
+      'tenant key refused globex: tenant_mismatch',
+      'tenant key refused nobody: tenant_mismatch',
+      'service key served globex',
+      'service key refused acme: names_differ',
+      'service key refused acme: labels_differ',
+    ])
+  })
+})

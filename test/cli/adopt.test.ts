@@ -39,7 +39,7 @@ describe('tenantry tenant adopt', () => {
       out: expect.stringMatching(/^acme adopted: database .*, as role t_.*_a$/m),
     })
     expect((await run('--undo')).code).toBe(2)
-    const undone = await run('--undo', '--yes', 'acme', '--json')
+    const undone = await run('--undo', '--hear', '0s', '--yes', 'acme', '--json')
     expect(JSON.parse(undone.out)).toMatchObject({ did: 'undone', tenant: { origin: 'registered', role } })
 
     await world.ground.server.execute(

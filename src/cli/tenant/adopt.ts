@@ -5,6 +5,7 @@ import { adoptTenant } from '../../lifecycle/adopt/adopt-tenant.ts'
 import type { AdoptionPlan } from '../../lifecycle/adopt/adoption-plan.ts'
 import type { TenantAdopted } from '../../lifecycle/adopt/tenant-adopted.ts'
 import { answer, type CommandLine, registryOptions } from '../command-line.ts'
+import { durationMs } from '../duration.ts'
 import { withParts } from '../with-parts.ts'
 
 const Options = z.object({
@@ -13,6 +14,8 @@ const Options = z.object({
   undo: z.boolean().default(false),
   confirm: z.boolean().default(false),
   lockOldRole: z.boolean().default(false),
+  hear: z.string().optional(),
+  drain: z.string().optional(),
 })
 
 /** Of many logins. */
@@ -35,12 +38,22 @@ export function addTenantAdopt(parent: Command, cli: CommandLine): void {
     .option('--undo', 'make it all what it was, until it is confirmed')
     .option('--confirm', 'it is not to be undone any more, and what that needs is forgotten')
     .option('--lock-old-role', 'with --confirm: the old role comes in no more')
+    .option('--hear <time>', 'how long replicas are given to hear of it before a login is shut (default: 3s)')
+    .option(
+      '--drain <time>',
+      'with --undo: how long leases on the new login may last after that (default: 60s)',
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (id: string, _options: unknown, command: Command) => {
-      const { yes, dryRun, ...what } = Options.parse(command.opts())
+      const { yes, dryRun, hear, drain, ...what } = Options.parse(command.opts())
       if (yes !== undefined && yes !== id) throw unconfirmed(id, what)
       if (yes === undefined && (what.undo || what.confirm) && !dryRun) throw unconfirmed(id, what)
-      const input = { ...what, dryRun: dryRun || yes === undefined }
+      const input = {
+        ...what,
+        dryRun: dryRun || yes === undefined,
+        ...(hear === undefined ? {} : { hearMs: durationMs('--hear', hear) }),
+        ...(drain === undefined ? {} : { drainMs: durationMs('--drain', drain) }),
+      }
       const result = await withParts(cli, command, (parts, actor) => adoptTenant(parts, id, input, actor))
       answer(cli, command, result, linesOf(id, result))
       for (const finding of result.did === 'planned' ? [] : (result.tenant.isolation?.findings ?? []))

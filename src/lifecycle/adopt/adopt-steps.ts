@@ -55,7 +55,7 @@ async function takeOwnership({ provisioning, before }: Adopting): Promise<void> 
 }
 
 /** Those who come in by name from now on, beside the former owner. */
-export function guestsOf({ provisioning, before }: Adopting): string[] {
+export function guestsOf({ provisioning, before }: Pick<Adopting, 'provisioning' | 'before'>): string[] {
   const { owner } = provisioning.plan
   const { role, readOnly } = before.route
   const ours = rolesOf(provisioning.plan).filter((name) => name !== owner)

@@ -8,6 +8,7 @@ import { type Started, started } from '../operation/started.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { randomPassword } from '../provision/names.ts'
 import { proveLogin } from '../provision/prove-login.ts'
+import { RotationWaits } from '../rotate/rotation-plan.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
 import { viewTenant } from '../tenant/tenant-view.ts'
@@ -29,6 +30,8 @@ export const AdoptTenant = z
     confirm: z.boolean().default(false),
     /** With `confirm`: the old role, and the former owner, come in no more; nor anywhere else, where the admin may say so. */
     lockOldRole: z.boolean().default(false),
+    /** Of a login that is shut: by `undo` the new one, by `lockOldRole` the old one. */
+    ...RotationWaits.shape,
   })
   .refine(
     ({ dryRun, undo, confirm }) => [dryRun, undo, confirm].filter(Boolean).length <= 1,
@@ -53,9 +56,9 @@ export async function startAdopting(
   const wanted = AdoptTenant.safeParse(input)
   if (!wanted.success)
     throw new InvalidRequestError(wanted.error.issues.map(({ message }) => message).join('; '))
-  const { dryRun, undo, confirm, lockOldRole } = wanted.data
-  if (undo) return startRelease(parts, id, actor)
-  if (confirm) return immediate(confirmAdoption(parts, id, { lockOldRole }, actor))
+  const { dryRun, undo, confirm, lockOldRole, hearMs, drainMs } = wanted.data
+  if (undo) return startRelease(parts, id, { hearMs, drainMs }, actor)
+  if (confirm) return immediate(confirmAdoption(parts, id, { lockOldRole, hearMs }, actor))
   if (dryRun) return immediate(planned(parts, id))
   return startAdoption(parts, id, actor)
 }
@@ -156,6 +159,7 @@ function dataFor({ registry, sealer }: LifecycleParts, { tenant, names, inside }
       database: [...inside.access.grants],
       publicSchema: inside.publicSchema === undefined ? null : [...inside.publicSchema.grants],
     },
+    waits: RotationWaits.parse({}),
     ended: null,
   }
 }

@@ -10,6 +10,7 @@ import type { LifecycleParts } from '../parts.ts'
 import { Names, namesOf } from '../provision/names.ts'
 import { Plan, Provisioning } from '../provision/provisioning.ts'
 import { connectionLimitFor } from '../provision/role-settings.ts'
+import { RotationWaits } from '../rotate/rotation-plan.ts'
 import { findServer } from '../server/server-view.ts'
 import { Grant } from './access-list.ts'
 
@@ -35,6 +36,8 @@ export const AdoptionData = z.strictObject({
   /** Null also where the old login had none. */
   oldPassword: Sealed.nullable(),
   before: Before,
+  /** Of its undoing. */
+  waits: RotationWaits.prefault({}),
   /** Whether it can still be undone; if not, why. */
   ended: z.enum(['undone', 'confirmed']).nullable().default(null),
 })
@@ -45,6 +48,7 @@ export interface Adopting {
   /** The tenant as it is once adopted, and the admin's sessions. */
   readonly provisioning: Provisioning
   readonly before: Before
+  readonly waits: AdoptionData['waits']
 }
 
 /** The same as long as the tenant is the same, so that a plan names the roles that will be made. */
@@ -124,7 +128,11 @@ export async function adoptingOf(
     schemaSha256: null,
   })
   const given = { tenant: adopted(parts, tenant, data), server, plan, schema: undefined }
-  return { provisioning: new Provisioning(parts, adminSealerOf(parts), given), before: data.before }
+  return {
+    provisioning: new Provisioning(parts, adminSealerOf(parts), given),
+    before: data.before,
+    waits: data.waits,
+  }
 }
 
 /** The adoption of a tenant that was neither undone nor confirmed, whether it is done, failed or under way. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { PreconditionFailedError, SqlError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
@@ -14,6 +15,8 @@ import type { TenantAdopted } from './tenant-adopted.ts'
 
 export interface Confirmation {
   readonly lockOldRole: boolean
+  /** Milliseconds since the adoption, in which every replica hears of the new login. */
+  readonly hearMs: number
 }
 
 /**
@@ -23,7 +26,7 @@ export interface Confirmation {
 export function confirmAdoption(
   parts: LifecycleParts,
   id: string,
-  { lockOldRole }: Confirmation,
+  { lockOldRole, hearMs }: Confirmation,
   actor: string,
 ): Promise<TenantAdopted> {
   return inTurn(async () => {
@@ -33,6 +36,8 @@ export function confirmAdoption(
     if (found?.entry.record.state !== 'done')
       throw new PreconditionFailedError(`Tenant ${id} has no adoption to confirm.`)
     const { entry, data } = found
+    const heardInMs = Date.parse(entry.record.updatedAt) + hearMs - Date.now()
+    if (lockOldRole && heardInMs > 0) await delay(Math.min(heardInMs, hearMs))
     const { provisioning } = await adoptingOf(parts, record, data)
     await using opened = provisioning
     const admin = await opened.admin()

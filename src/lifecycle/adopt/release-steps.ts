@@ -8,8 +8,6 @@ import { type Grant, holds, type Place, readAccess, restoreAccess } from './acce
 import { guestsOf, withItsRights } from './adopt-steps.ts'
 import type { Adopting } from './adoption.ts'
 
-/** Milliseconds for requests under way on the logins that go. */
-const DRAIN_MS = 30_000
 const LOOK_EVERY_MS = 50
 
 /** After requests go to the old login again. */
@@ -22,11 +20,12 @@ export const RELEASE_STEPS: readonly Step<Adopting>[] = [
 ]
 
 /** Routers end a session of the slots as soon as nothing runs on it; past the deadline it is cut. */
-async function drain({ provisioning }: Adopting): Promise<void> {
+async function drain({ provisioning, waits }: Adopting): Promise<void> {
+  await delay(waits.hearMs)
   const admin = await provisioning.admin()
   const roles = await presentRoles(admin, provisioning)
   const which = `s.usename in (${[...roles, ''].map(quoteText).join(', ')})`
-  const deadline = performance.now() + DRAIN_MS
+  const deadline = performance.now() + waits.drainMs
   while ((await countSessions(admin, which)) > 0 && performance.now() < deadline) await delay(LOOK_EVERY_MS)
   for (const role of roles) {
     await admin.execute(`alter role ${quoteName(role)} nologin`)

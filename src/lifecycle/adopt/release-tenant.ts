@@ -28,6 +28,7 @@ const SWITCH = 'route'
 export async function startRelease(
   parts: LifecycleParts,
   id: string,
+  waits: AdoptionData['waits'],
   actor: string,
 ): Promise<Started<TenantAdopted>> {
   const tenant = await findTenant(parts.registry, id)
@@ -38,7 +39,10 @@ export async function startRelease(
     throw new PreconditionFailedError(
       `Tenant ${id} has no adoption to undo: it was none, or it is confirmed.`,
     )
-  const { entry, data } = found
+  const { entry } = found
+  // Of an adoption that failed nobody has heard.
+  const hearMs = tenant.record.origin === 'registered' ? 0 : waits.hearMs
+  const data = { ...found.data, waits: { ...waits, hearMs } }
   if (tenant.record.status !== 'active')
     throw new PreconditionFailedError(`Tenant ${id} is ${tenant.record.status}: make it active, then undo.`)
   refuseCredentials(tenant.record)

@@ -18,7 +18,9 @@ describe('an adoption that failed', () => {
     }
     await expect(adoptTenant({ ...world.parts, onStep }, 'acme', {}, 'test')).rejects.toThrow('a defect')
     const { entries } = await world.ground.registry.list('operation', undefined, { state: 'failed' })
-    expect(await adoptTenant(world.parts, 'acme', { undo: true }, 'test')).toMatchObject({ did: 'undone' })
+    expect(await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')).toMatchObject({
+      did: 'undone',
+    })
     expect(await world.catalog(acme)).toEqual(before)
     await expect(resumeOperation(world.parts, entries[0]?.id ?? '', 'test')).rejects.toThrow('was undone')
     expect(await adoptTenant(world.parts, 'acme', {}, 'test')).toMatchObject({ did: 'adopted' })

@@ -23,7 +23,7 @@ export function describeKills(version: 15 | 18, picked: (index: number) => boole
       const acme = await world.register()
       const before = await world.catalog(acme)
       const dies = async (step: string, undo: boolean) => {
-        const work = adoptTenant(dyingAfter(world.parts, step), 'acme', { undo }, 'test')
+        const work = adoptTenant(dyingAfter(world.parts, step), 'acme', { undo, hearMs: 0 }, 'test')
         await expect(work).rejects.toThrow('the process is gone')
         expect([step, await world.query('acme', READ)]).toEqual([step, ROWS])
         await goOn(world)

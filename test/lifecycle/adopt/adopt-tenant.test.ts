@@ -76,7 +76,7 @@ describe.each([15, 18] as const)('adopting on Postgres %i', (version) => {
     const record = await world.ground.tenant('acme')
     await adoptTenant(world.parts, 'acme', {}, 'test')
     await world.query('acme', 'create table mine (id int); insert into mine values (1)')
-    const undone = await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+    const undone = await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')
     expect(undone).toMatchObject({
       did: 'undone',
       tenant: { origin: 'registered', role: acme.role, epoch: 3 },
@@ -113,7 +113,7 @@ describe.each([15, 18] as const)('adopting on Postgres %i', (version) => {
     expect(await world.query('acme', 'select * from app.later')).toEqual([])
     await (await world.login(acme.database, acme.role)).end()
     await world.ground.server.execute('drop table app.later', acme.database)
-    await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+    await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')
     expect(await world.catalog(acme)).toEqual(before)
   })
 })
@@ -151,11 +151,11 @@ describe('an adopted tenant', () => {
     expect((await person.query('select body from notes')).rows).toEqual([{ body: 'old' }])
     expect(await sqlstateOf(person.query('delete from notes'))).toBe(NOT_FOR_YOU)
     await person.end()
-    await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toThrow(
+    await expect(adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')).rejects.toThrow(
       `revoke ${credential.role} first`,
     )
     await revokeCredential(world.parts, 'acme', credential.role, 'test')
-    await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+    await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')
     await world.query('acme', 'drop table mine')
     expect([await world.catalog(acme), await world.made()]).toEqual([before, []])
   })
@@ -171,7 +171,9 @@ describe('an adopted tenant', () => {
     })
     await (await startRewrap(partsWith(...keys), { dryRun: false }, 'test')).result
     const later = partsWith(...keys.slice(0, 1))
-    expect(await adoptTenant(later, 'acme', { undo: true }, 'test')).toMatchObject({ tenant: { role } })
+    expect(await adoptTenant(later, 'acme', { undo: true, hearMs: 0 }, 'test')).toMatchObject({
+      tenant: { role },
+    })
   })
 
   it('is as the doctor wants it, who tells of the old login until that is kept out', async () => {
@@ -187,7 +189,7 @@ describe('an adopted tenant', () => {
       return ours.map(({ severity, what }) => `${severity}: ${what}`)
     }
     expect(await told()).toEqual([expect.stringMatching(new RegExp(`^info: .*${acme.role}`))])
-    await adoptTenant(world.parts, 'acme', { confirm: true, lockOldRole: true }, 'test')
+    await adoptTenant(world.parts, 'acme', { confirm: true, lockOldRole: true, hearMs: 0 }, 'test')
     expect(await told()).toEqual([])
   })
 
@@ -213,11 +215,16 @@ describe('an adopted tenant', () => {
     const acme = await world.register()
     await adoptTenant(world.parts, 'acme', {}, 'test')
     await (await world.login(acme.database, acme.role)).end()
-    const confirmed = await adoptTenant(world.parts, 'acme', { confirm: true, lockOldRole: true }, 'test')
+    const confirmed = await adoptTenant(
+      world.parts,
+      'acme',
+      { confirm: true, lockOldRole: true, hearMs: 0 },
+      'test',
+    )
     // The admin did not make the role, so that it cannot lock it; the door of the database is ours.
     expect(confirmed).toMatchObject({ did: 'confirmed', isReversible: false, oldLogin: 'shut_out' })
     expect(await sqlstateOf(world.login(acme.database, acme.role))).toBe(NOT_FOR_YOU)
-    await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toThrow(
+    await expect(adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')).rejects.toThrow(
       /no adoption to undo/,
     )
     expect(JSON.stringify(await world.ground.registry.list('operation'))).not.toContain('ciphertext')
@@ -229,7 +236,7 @@ describe('an adopted tenant', () => {
     const acme = await world.register()
     await adoptTenant(world.parts, 'acme', {}, 'test')
     await world.ground.server.execute(`alter role ${q(acme.role)} password 'changed'`)
-    await expect(adoptTenant(world.parts, 'acme', { undo: true }, 'test')).rejects.toMatchObject({
+    await expect(adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')).rejects.toMatchObject({
       code: 'login_failed',
     })
     expect((await world.ground.tenant('acme')).origin).toBe('provisioned')

@@ -40,7 +40,7 @@ export function describeAdoptionUnderLoad(workers: number, rounds: number, timeo
         const working = Promise.all(Array.from({ length: workers }, work))
         for (let round = 1; round <= rounds; round += 1) {
           await adoptTenant(parts, 'acme', {}, 'test')
-          await adoptTenant(parts, 'acme', { undo: true }, 'test')
+          await adoptTenant(parts, 'acme', { undo: true, hearMs: 300 }, 'test')
         }
         isOver = true
         await working

@@ -43,7 +43,8 @@ export async function neighboursOf(
 async function provisionedDatabases(session: Session): Promise<Set<string>> {
   const rows = await session.rows(
     z.object({ name: z.string() }),
-    `select datname::pg_catalog.text as name from pg_catalog.pg_database where pg_catalog.starts_with(datname, 't_')`,
+    `select datname::pg_catalog.text as name from pg_catalog.pg_database
+      where datname operator(pg_catalog.~) '^t_[a-z2-7]{26}$'`,
   )
   return new Set(rows.map(({ name }) => name))
 }

@@ -49,6 +49,7 @@ export interface Registered {
 /** A registered tenant: its application's role owns its database, or another one does. */
 export interface Shape {
   readonly id?: string
+  readonly database?: string
   readonly owner?: 'role' | 'another'
   /** Without it the admin is no member of the owner. */
   readonly granted?: boolean
@@ -73,11 +74,11 @@ export class AdoptGround implements AsyncDisposable {
     return { ...this.ground.parts, scramIterations: 1 }
   }
 
-  async register({ id = 'acme', owner = 'role', granted = true }: Shape = {}): Promise<Registered> {
+  async register(shape: Shape = {}): Promise<Registered> {
+    const { id = 'acme', owner = 'role', granted = true, database = randomName('Old-Db') } = shape
     const { server } = this.ground
     const role = await this.role('app')
     const owning = owner === 'role' ? role : await this.role('owner')
-    const database = randomName('Old-Db')
     await server.createDatabase(database, { owner: owning })
     this.#databases.push(database)
     await server.execute(`set role ${q(owning)}; ${CONTENT}`, database)

@@ -8,9 +8,11 @@ import { provisionTenant } from '../../../src/lifecycle/provision/provision-tena
 import { startRewrap } from '../../../src/lifecycle/rewrap/rewrap-secrets.ts'
 import { rotateTenant } from '../../../src/lifecycle/rotate/rotate-tenant.ts'
 import { acceptServer } from '../../../src/lifecycle/server/accept-server.ts'
+import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
 import { generateMasterKey, MasterKeys } from '../../../src/registry/master-keys.ts'
 import { Sealer } from '../../../src/registry/sealing.ts'
-import { sqlstateOf } from '../ground.ts'
+import { sharedPostgres } from '../../support/postgres.ts'
+import { randomName, sqlstateOf } from '../ground.ts'
 import { AdoptGround } from './adopt-ground.ts'
 
 const q = pg.escapeIdentifier
@@ -158,6 +160,21 @@ describe('an adopted tenant', () => {
     await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')
     await world.query('acme', 'drop table mine')
     expect([await world.catalog(acme), await world.made()]).toEqual([before, []])
+  })
+
+  it('is no neighbour of a database of the same name on another cluster', async () => {
+    await using world = await AdoptGround.start(18)
+    const name = randomName('t')
+    await world.register({ database: name })
+    await adoptTenant(world.parts, 'acme', {}, 'test')
+    const elsewhere = sharedPostgres(15)
+    await elsewhere.createRole(name, 'pw')
+    await elsewhere.createDatabase(name)
+    const route = { dsn: elsewhere.dsn(name, name, 'pw') }
+    const { probe } = await registerTenant(world.parts, { id: 'globex', route, dryRun: true }, 'test')
+    expect([probe.isolation.findings, probe.nowNotIsolated]).toEqual([[], []])
+    await elsewhere.dropDatabase(name)
+    await elsewhere.dropRole(name)
   })
 
   it('is undone with the passwords of before, sealed again under another master key', async () => {

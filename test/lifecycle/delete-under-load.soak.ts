@@ -1,3 +1,3 @@
 import { describeDeleteUnderLoad } from './delete-under-load.ts'
 
-describeDeleteUnderLoad({ workers: 64, requests: 20_000 })
+describeDeleteUnderLoad({ workers: 64, requests: 2_000 })

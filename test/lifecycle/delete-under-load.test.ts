@@ -1,3 +1,3 @@
 import { describeDeleteUnderLoad } from './delete-under-load.ts'
 
-describeDeleteUnderLoad({ workers: 16, requests: 100 })
+describeDeleteUnderLoad({ workers: 16, requests: 60 })

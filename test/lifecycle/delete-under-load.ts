@@ -126,6 +126,6 @@ export function describeDeleteUnderLoad({ workers, requests }: Numbers): void {
       expect(answersOf(load.since(madeAt, 'acme'))).toEqual(['another'])
       await load.stop()
       expect(answersOf(load.since(0, 'globex'))).toEqual(['globex'])
-    }, 120_000)
+    }, 600_000)
   })
 }

@@ -11,7 +11,7 @@ export const SCHEMA = "create table projects (name text); insert into projects v
 export async function deletedTenant(ground: LifecycleGround, id: string): Promise<string> {
   const hostnames = [`${id}.example.test`, `www.${id}.example.test`]
   const { tenant } = await provisionTenant(ground.parts, { id, schema: SCHEMA, hostnames }, 'test')
-  for (const name of ['one', 'two', 'three']) {
+  for (const name of ['one', 'two']) {
     await createKey(ground.parts, { scope: { kind: 'tenant', tenant: id }, name }, 'test')
   }
   await deleteTenant(ground.parts, id, { confirm: id }, 'test')

@@ -35,6 +35,7 @@ import { addTenantAliasList } from './tenant/alias/list.ts'
 import { addTenantAliasRemove } from './tenant/alias/remove.ts'
 import { addServerSpares } from './server/spares.ts'
 import { addTemplateCreate } from './template/create.ts'
+import { addTemplateDrop } from './template/drop.ts'
 import { addTemplateList } from './template/list.ts'
 import { addTenantCheck } from './tenant/check.ts'
 import { addTenantCreate } from './tenant/create.ts'
@@ -92,7 +93,7 @@ export function commandTree(cli: CommandLine): Command {
   for (const add of [addServerAdd, addServerList, addServerAccept]) add(server, cli)
   for (const add of [addServerDrain, addServerUndrain, addServerSpares]) add(server, cli)
   const template = root.command('template').description('databases that tenants are copied from')
-  for (const add of [addTemplateCreate, addTemplateList]) add(template, cli)
+  for (const add of [addTemplateCreate, addTemplateList, addTemplateDrop]) add(template, cli)
   for (const add of [addServerShow, addServerRemove]) add(server, cli)
   const tenant = root.command('tenant').description('tenants')
   const ofTenants = [addTenantRegister, addTenantImport, addTenantUnregister, addTenantCreate, addTenantList, addTenantShow]

@@ -23,7 +23,7 @@ import type { OperationStreams } from './admin/operation-streams.ts'
 import { operatorDocument } from './admin/operator-document.ts'
 import type { PoolEventStreams } from './admin/pool-event-streams.ts'
 import { poolEvents, poolsSnapshot } from './admin/pool-routes.ts'
-import { serverDrain, serverSpares, templateCreate, templateList } from './admin/provision-routes.ts'
+import { serverDrain, serverSpares, templateCreate, templateDrop, templateList } from './admin/provision-routes.ts'
 import { keyRewrap, tenantRotate } from './admin/rotation-routes.ts'
 import { serverRemove, serverShow } from './admin/server-record-routes.ts'
 import { serverAccept, serverAdd, serverList } from './admin/server-routes.ts'
@@ -150,6 +150,7 @@ function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<Operat
     'POST /v1/servers/:id/spares': serverSpares(lifecycle, deps.mutations),
     'GET /v1/templates': templateList(lifecycle),
     'POST /v1/templates': templateCreate(lifecycle, deps.mutations),
+    'DELETE /v1/templates/:name': templateDrop(lifecycle),
     'GET /v1/audit': auditList(lifecycle),
     'POST /v1/audit/verify': auditVerify(lifecycle),
     'GET /v1/operations': operationList(lifecycle),

@@ -49,6 +49,13 @@ describe('the verbs of provisioning', () => {
     expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/tenantry server undrain main/) })
     expect((await run('server', 'undrain', 'main')).out).toBe('main takes new tenants')
     expect((await run('server', 'spares', 'main', '--count', '0')).code).toBe(0)
+    expect(await run('template', 'drop', 'v42')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/--yes v42/),
+    })
+    expect((await run('template', 'drop', 'v42', '--yes', 'v42')).out).toBe(
+      'template v42 is gone from server main',
+    )
     expect(await run('server', 'spares', 'main', '--count', 'many')).toMatchObject({ code: 2 })
   })
 })

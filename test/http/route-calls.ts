@@ -236,6 +236,13 @@ export const ROUTE_CALLS = {
     status: 201,
     audited: 'fleet.template',
   },
+  'DELETE /v1/templates/:name': {
+    prepare: async (world) => {
+      await must(world, '/v1/templates', { name: 'gone', server: 'main', schema: 'select 1' })
+      return { path: '/v1/templates/gone' }
+    },
+    audited: 'template.drop',
+  },
   'GET /v1/audit': {},
   'POST /v1/audit/verify': {},
   'POST /v1/operations/:id/resume': {

@@ -5,11 +5,7 @@ import { Operation } from '../../src/lifecycle/operation/operation.ts'
 import { Recovery } from '../../src/lifecycle/operation/recovery.ts'
 import { resumeOperation } from '../../src/lifecycle/operation/resume-operation.ts'
 import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
-import {
-  PROVISION_STEPS,
-  provisionTenant,
-  startProvisioning,
-} from '../../src/lifecycle/provision/provision-tenant.ts'
+import { provisionTenant, startProvisioning } from '../../src/lifecycle/provision/provision-tenant.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { LifecycleGround } from './ground.ts'
 

@@ -72,6 +72,7 @@ export const OPERATOR_ROUTES = {
   'GET /v1/templates': 'viewer',
   /** Brings SQL that runs with the admin's rights. */
   'POST /v1/templates': 'admin',
+  'DELETE /v1/templates/:name': 'admin',
   /** Tells who did what, and from which keys came what is not allowed. */
   'GET /v1/audit': 'operator',
   'POST /v1/audit/verify': 'operator',

@@ -27,6 +27,7 @@ import {
   Created,
   EVENTS,
   NoBody,
+  OfTemplate,
   ofTenant,
   PostponedAnswer,
   Registered,
@@ -207,6 +208,11 @@ export const OPERATOR_DOCS = {
     body: CreateTemplate,
     answers: { 200: TemplateMade, 201: TemplateMade },
     isLong: true,
+  },
+  'DELETE /v1/templates/:name': {
+    summary: 'Remove a template; tenants that were made from it stay as they are',
+    query: TemplatesQuery,
+    answers: { 200: OfTemplate.extend({ template: z.string() }) },
   },
   'GET /v1/audit': {
     summary: 'List the audit, the newest first: who changed what, and who was refused',

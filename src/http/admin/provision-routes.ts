@@ -4,9 +4,10 @@ import type { LifecycleParts } from '../../lifecycle/parts.ts'
 import { type OwnMeans, unlessAway } from '../../lifecycle/postponed/own-means.ts'
 import { KeepSpares, startSpares } from '../../lifecycle/provision/spare/make-spares.ts'
 import { CreateTemplate, startTemplate } from '../../lifecycle/provision/template/create-template.ts'
+import { DropTemplate, dropTemplate } from '../../lifecycle/provision/template/drop-template.ts'
 import { listTemplates } from '../../lifecycle/provision/template/list-templates.ts'
 import { drainServer } from '../../lifecycle/server/drain-server.ts'
-import { jsonBody, queryString } from '../json-body.ts'
+import { checked, jsonBody, queryString } from '../json-body.ts'
 import type { Mutations } from '../mutations.ts'
 import type { OperatorEnv } from '../request-context.ts'
 import { answerStarted } from './operation-answer.ts'
@@ -42,4 +43,11 @@ export const templateCreate =
   (parts: LifecycleParts, mutations: Mutations) => async (c: Context<OperatorEnv>) => {
     const started = await startTemplate(parts, await jsonBody(c.req, CreateTemplate), c.var.actor)
     return answerStarted(c, mutations, started, (made) => c.json(made, made.created ? 201 : 200))
+  }
+
+export const templateDrop =
+  (parts: LifecycleParts) => async (c: Context<OperatorEnv, '/v1/templates/:name'>) => {
+    const { server } = queryString(c.req, TemplatesQuery)
+    const wanted = checked({ name: c.req.param('name'), server }, DropTemplate)
+    return c.json(await dropTemplate(parts, wanted, c.var.actor))
   }

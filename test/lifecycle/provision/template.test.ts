@@ -1,7 +1,9 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
+import { startSpares } from '../../../src/lifecycle/provision/spare/make-spares.ts'
 import { startTemplate } from '../../../src/lifecycle/provision/template/create-template.ts'
+import { dropTemplate } from '../../../src/lifecycle/provision/template/drop-template.ts'
 import { LifecycleGround, sqlstateOf } from '../ground.ts'
 
 const SCHEMA = `
@@ -75,5 +77,25 @@ describe('a template', () => {
     await expect(create()).rejects.toThrow(/has no template v1/)
     expect(await makeTemplate(ground, 'v1')).toMatchObject({ created: true })
     expect((await create()).tenant.schemaVersion).toBe('v1')
+  })
+
+  it('is dropped where no spare is copied from it, and its tenants stay', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const { database } = await makeTemplate(ground)
+    await provisionTenant(parts(ground), { id: 'acme', template: 'v42' }, 'test')
+    await (await startSpares(ground.parts, 'main', { count: 1, template: 'v42' }, 'test')).result
+    const drop = () => dropTemplate(ground.parts, { name: 'v42' }, 'test')
+    await expect(drop()).rejects.toThrow('tenantry server spares main --count 0')
+    await (await startSpares(ground.parts, 'main', { count: 0 }, 'test')).result
+    expect(await drop()).toEqual({ template: 'v42', server: 'main', database })
+    const left = await ground.server.query(
+      'select datname as name from pg_database where datname = $1 union all select rolname from pg_roles where starts_with(rolname, $1)',
+      [database],
+    )
+    expect(left).toEqual([])
+    await expect(drop()).rejects.toMatchObject({ code: 'not_found' })
+    const client = await ground.connect('acme')
+    expect((await client.query('select name::text from app.projects')).rows).toEqual([{ name: 'one' }])
+    await client.end()
   })
 })

@@ -147,9 +147,12 @@ describe('why, with one connection for all,', () => {
   it('counts refusals of one kind together, and the latest kinds apart', async () => {
     using _held = await world.lease('hooli')
     for (let n = 0; n < 3; n += 1) await refused(world.lease('hooli', { acquireTimeoutMs: 5 }))
-    await refused(world.lease('hooli', { onlyIfWarm: true, acquireTimeoutMs: 5 }))
+    expect(await refused(world.lease('acme', { onlyIfWarm: true }))).toBe('not_warm')
     const { router } = await whyOf(world, 'hooli')
-    expect(router?.refusals).toMatchObject([{ code: 'acquire_timeout', count: 4 }])
+    expect(router?.refusals).toMatchObject([{ code: 'acquire_timeout', count: 3 }])
+    // Whoever wants no connection opened is not refused for anything that is wrong.
+    const acme = (await whyOf(world, 'acme')).router?.refusals ?? []
+    expect(acme.map(({ code }) => code)).not.toContain('not_warm')
   })
 })
 

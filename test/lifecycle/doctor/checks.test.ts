@@ -88,7 +88,7 @@ describe('the checks', () => {
       const away = { ...look, catalog: { ...look.catalog, databases: without } }
       expect(await said(drift, away)).toMatch(/^error tenant acme: It is active, and its database/)
       expect(await said(drift, { ...away, tenants: [] })).toBe('')
-      const left = { ...away, tenants: [], fleet: { ...look.fleet, databases: new Set<string>() } }
+      const left = { ...look, tenants: [], fleet: { ...look.fleet, databases: new Set<string>() } }
       // On record it is: what was not when the fleet was read is asked for again.
       expect(await said(drift, left)).toBe('')
 

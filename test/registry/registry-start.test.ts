@@ -67,7 +67,7 @@ describe('a service that starts while its registry is down', () => {
     expect((await second.operate('/readyz')).status).toBe(200)
     expect((await query(second, acme.key)).json.rows).toEqual([{ one: 1 }])
     expect((await query(second, unknownKey)).json.code).toBe('registry_unavailable')
-    expect((await second.operate('/v1/tenants/acme/suspend', { method: 'POST' })).status).toBe(503)
+    expect((await second.operate('/v1/tenants/acme/check', { method: 'POST' })).status).toBe(503)
 
     await ground.proxy.setMode('pass')
     await vi.waitFor(

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
@@ -86,8 +86,10 @@ describe('tenantry tenant credentials', () => {
     )
     expect(await sqlstateOf(asks(dsn))).toBe('28P01')
     expect(terminal.said.split(new URL(dsn).password)).toHaveLength(2)
-    const registry = readFileSync(join(ground.folder, 'registry.yaml'), 'utf8')
-    expect(registry).not.toContain(new URL(dsn).password)
+    // Registry and audit are in this folder.
+    const files = readdirSync(ground.folder).map((name) => readFileSync(join(ground.folder, name), 'utf8'))
+    expect(files.some((text) => text.includes('tenant.credentials'))).toBe(true)
+    expect(files.filter((text) => text.includes(new URL(dsn).password))).toEqual([])
   })
 })
 

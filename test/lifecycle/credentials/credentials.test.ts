@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { listCredentials, revokeCredential } from '../../../src/lifecycle/credentials/credentials.ts'
 import { type IssueCredential, issueCredential } from '../../../src/lifecycle/credentials/issue-credential.ts'
 import { deleteTenant } from '../../../src/lifecycle/delete/delete-tenant.ts'
+import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
 import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
 import { LifecycleGround, randomName, sqlstateOf } from '../ground.ts'
@@ -72,6 +73,8 @@ describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
       { role, name: 'one' },
     ])
     await client.end()
+    const { findings } = await diagnose(ground.parts, { server: 'main' })
+    expect(JSON.stringify(findings)).not.toContain(`${database}_h`)
   })
 
   it('has the rights of the runtime, on later tables too, and no way to a login of routers', async () => {

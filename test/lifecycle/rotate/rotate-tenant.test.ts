@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
 import { listOperations } from '../../../src/lifecycle/operation/list-operations.ts'
 import { resumeOperation } from '../../../src/lifecycle/operation/resume-operation.ts'
 import type { LifecycleParts } from '../../../src/lifecycle/parts.ts'
@@ -108,6 +109,8 @@ describe.each([15, 18] as const)('rotating a provisioned tenant on Postgres %i',
       expect(await sqlstateOf(before.enter())).toBe('28P01')
       expect(await mayLogin(ground, [before.user, after.user])).toEqual([after.user])
     }
+    const { findings } = await diagnose(ground.parts, { server: 'main' })
+    expect(findings.filter(({ subject }) => subject === 'tenant globex')).toEqual([])
     const { operations } = await listOperations(ground.registry, { tenant: 'globex' })
     const rotations = operations.filter(({ kind }) => kind === 'rotate')
     expect(rotations.map(({ state, stepsDone }) => [state, stepsDone])).toEqual(

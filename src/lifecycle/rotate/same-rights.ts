@@ -31,7 +31,7 @@ function some(differences: readonly z.output<typeof Difference>[]): string {
   return rest === 0 ? shown.join(', ') : `${shown.join(', ')} and ${rest} more`
 }
 
-/** Of what is in the database; what every role may is nobody's to lack. */
+/** Of what is in the database and stays there; what every role may is nobody's to lack. */
 function lackingSql(from: string, to: string): string {
   const [one, other] = [quoteText(from), quoteText(to)]
   const lacks = (kind: string, oid: string, right: string) =>
@@ -44,11 +44,11 @@ function lackingSql(from: string, to: string): string {
       union all
       select c.oid::pg_catalog.regclass::pg_catalog.text, r.rights
         from pg_catalog.pg_class c, (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) r (rights)
-       where c.relkind in ('r', 'p', 'v', 'm', 'f') and ${lacks('table', 'c.oid', 'r.rights')}
+       where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and ${lacks('table', 'c.oid', 'r.rights')}
       union all
       select c.oid::pg_catalog.regclass::pg_catalog.text, r.rights
         from pg_catalog.pg_class c, (values ('SELECT'), ('UPDATE'), ('USAGE')) r (rights)
-       where c.relkind = 'S' and case when c.relkind = 'S' then ${lacks('sequence', 'c.oid', 'r.rights')} end
+       where case when c.relkind = 'S' and c.relpersistence <> 't' then ${lacks('sequence', 'c.oid', 'r.rights')} end
       union all
       select p.oid::pg_catalog.regprocedure::pg_catalog.text, 'EXECUTE'
         from pg_catalog.pg_proc p where ${lacks('function', 'p.oid', `'EXECUTE'`)}

@@ -69,7 +69,8 @@ function crowded(router: TenantExplanation, record: TenantView, now: number): st
   const oldestMs = Math.max(0, ...pools.map(({ oldestWaitMs }) => oldestWaitMs ?? 0))
   const full = budgets && fullness(budgets, record.server)
   if (run !== undefined) {
-    const since = `${tenant} is refused since ${clock(run.firstAt)} (${times(run.count)}, last at ${clock(run.lastAt)})`
+    const again = run.count === 1 ? times(1) : `${times(run.count)}, last at ${clock(run.lastAt)}`
+    const since = `${tenant} is refused since ${clock(run.firstAt)} (${again})`
     if (run.code === 'acquire_timeout') {
       const seen = run.scope === null ? 'no connection came in time' : `the ${run.scope} limit was reached`
       return `${since} because ${full ?? seen}.${waitingText(waiting, oldestMs)}`

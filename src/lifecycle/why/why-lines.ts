@@ -101,7 +101,7 @@ function poolLines(pool: PoolExplanation): string[] {
       ? 'nobody waits'
       : `${pool.waiting} wait, the oldest for ${duration(pool.oldestWaitMs)}`
   return [
-    `pool       ${pool.isDraining ? 'draining, ' : ''}${states.join(', ') || 'no connection'}; ${waits}; last lease begun ${duration(pool.idleMs)} ago`,
+    `pool       ${pool.isDraining ? 'draining, ' : ''}${states.join(', ') || 'no connection'}; ${waits}; last used ${duration(pool.idleMs)} ago`,
     ...pool.leases.map(
       ({ class: leaseClass, trust, heldMs, statementMs }) =>
         `lease      ${leaseClass}, ${trust}, held for ${duration(heldMs)}, ` +

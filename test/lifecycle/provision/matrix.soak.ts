@@ -12,6 +12,7 @@ describe.each([15, 18] as const)('the credentials of twelve tenants on Postgres 
       `revoke connect on database postgres, template1 from public; grant connect on database postgres to ${admin}`,
     )
     expect(await tryEveryDoor(ground, 12, true)).toEqual(shut(12))
+    await server.execute(`revoke connect on database postgres from ${admin}`) // which is dropped at the end
   })
 
   it('open its own database and no other tenant’s, where those two stay open', async () => {

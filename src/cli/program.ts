@@ -28,15 +28,15 @@ import { addServerDrain, addServerUndrain } from './server/drain.ts'
 import { addServerList } from './server/list.ts'
 import { addServerRemove } from './server/remove.ts'
 import { addServerShow } from './server/show.ts'
+import { addServerSpares } from './server/spares.ts'
 import { addShell } from './shell.ts'
+import { addTemplateCreate } from './template/create.ts'
+import { addTemplateDrop } from './template/drop.ts'
+import { addTemplateList } from './template/list.ts'
 import { addTenantAdopt } from './tenant/adopt.ts'
 import { addTenantAliasAdd } from './tenant/alias/add.ts'
 import { addTenantAliasList } from './tenant/alias/list.ts'
 import { addTenantAliasRemove } from './tenant/alias/remove.ts'
-import { addServerSpares } from './server/spares.ts'
-import { addTemplateCreate } from './template/create.ts'
-import { addTemplateDrop } from './template/drop.ts'
-import { addTemplateList } from './template/list.ts'
 import { addTenantCheck } from './tenant/check.ts'
 import { addTenantCreate } from './tenant/create.ts'
 import { addTenantCredentials } from './tenant/credentials.ts'
@@ -46,8 +46,8 @@ import { addTenantList } from './tenant/list.ts'
 import { addTenantPurge } from './tenant/purge.ts'
 import { addTenantRegister } from './tenant/register.ts'
 import { addTenantResume } from './tenant/resume.ts'
-import { addTenantSet } from './tenant/set.ts'
 import { addTenantRotate } from './tenant/rotate.ts'
+import { addTenantSet } from './tenant/set.ts'
 import { addTenantShow } from './tenant/show.ts'
 import { addTenantSuspend } from './tenant/suspend.ts'
 import { addTenantUndelete } from './tenant/undelete.ts'
@@ -96,7 +96,14 @@ export function commandTree(cli: CommandLine): Command {
   for (const add of [addTemplateCreate, addTemplateList, addTemplateDrop]) add(template, cli)
   for (const add of [addServerShow, addServerRemove]) add(server, cli)
   const tenant = root.command('tenant').description('tenants')
-  const ofTenants = [addTenantRegister, addTenantImport, addTenantUnregister, addTenantCreate, addTenantList, addTenantShow]
+  const ofTenants = [
+    addTenantRegister,
+    addTenantImport,
+    addTenantUnregister,
+    addTenantCreate,
+    addTenantList,
+    addTenantShow,
+  ]
   for (const add of [...ofTenants, addTenantSuspend, addTenantResume, addTenantCheck]) add(tenant, cli)
   for (const add of [addTenantDelete, addTenantUndelete, addTenantPurge]) add(tenant, cli)
   addTenantSet(tenant, cli)

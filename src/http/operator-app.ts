@@ -23,7 +23,13 @@ import type { OperationStreams } from './admin/operation-streams.ts'
 import { operatorDocument } from './admin/operator-document.ts'
 import type { PoolEventStreams } from './admin/pool-event-streams.ts'
 import { poolEvents, poolsSnapshot } from './admin/pool-routes.ts'
-import { serverDrain, serverSpares, templateCreate, templateDrop, templateList } from './admin/provision-routes.ts'
+import {
+  serverDrain,
+  serverSpares,
+  templateCreate,
+  templateDrop,
+  templateList,
+} from './admin/provision-routes.ts'
 import { keyRewrap, tenantRotate } from './admin/rotation-routes.ts'
 import { serverRemove, serverShow } from './admin/server-record-routes.ts'
 import { serverAccept, serverAdd, serverList } from './admin/server-routes.ts'

@@ -2,7 +2,7 @@ import { PreconditionFailedError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import { targetOf } from '../../registry/route.ts'
 import { proveIdentity, readPin } from '../../router/identity.ts'
-import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
 import { Operation } from '../operation/operation.ts'
 import { type Started, started } from '../operation/started.ts'
 import { type LifecycleParts, now } from '../parts.ts'
@@ -11,8 +11,9 @@ import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
 import { checkIsolation } from '../tenant/isolation.ts'
-import { neighboursOf } from '../tenant/neighbours.ts'
+import { type Neighbours, neighboursOf } from '../tenant/neighbours.ts'
 import { viewTenant } from '../tenant/tenant-view.ts'
+import { holds } from './access-list.ts'
 import { type Adopting, AdoptionData, adoptingOf, adoptionOf, asBefore } from './adoption.ts'
 import { RELEASE_STEPS } from './release-steps.ts'
 import type { TenantAdopted } from './tenant-adopted.ts'
@@ -103,7 +104,7 @@ function carryOut(
     const { id } = adopting.provisioning.tenant
     if (!operation.record.stepsDone.includes(SWITCH)) await inTurn(() => switchBack(parts, operation, data))
     await operation.run(RELEASE_STEPS, adopting)
-    await operation.done({ data: { ...data, ended: 'undone', password: null, oldPassword: null } })
+    await inTurn(() => finish(parts, operation, data))
     const { record, revision } = await findTenant(parts.registry, id)
     return {
       did: 'undone',
@@ -115,27 +116,71 @@ function carryOut(
   })
 }
 
-/** @throws {RevisionConflictError} where somebody else committed on the cluster since. */
+/**
+ * What the old login owned is not its own for now and will be again: it counts as isolated only where it did before, too.
+ * Whoever is let in again counts as not isolated before he is.
+ * @throws {RevisionConflictError} where somebody else committed on the cluster since.
+ */
 async function switchBack(parts: LifecycleParts, operation: Operation, data: AdoptionData): Promise<void> {
-  const { registry } = parts
-  const { record } = await findTenant(registry, operation.record.tenant ?? '')
-  await using old = await oldLogin(parts, record, data)
-  const server = await findServer(registry, data.before.route.server)
-  const place = { server, pin: await readPin(old.connection), except: record.id }
-  const neighbours = await neighboursOf(registry, old, place)
-  const isolation = await checkIsolation(old, neighbours)
-  const { route, identity } = asBefore(parts, record, data)
+  const { record } = await findTenant(parts.registry, operation.record.tenant ?? '')
+  const { isolation: found, neighbours } = await lookAsBefore(parts, record, data)
+  const { route, identity, isolation: then } = asBefore(parts, record, data)
+  const isolation = then?.isolated ? found : then
+  const turn = turnOn(neighbours.servers)
+  const isOpened = holds(data.before.database, { grantee: null, privilege: 'CONNECT' })
+  const exposed = isOpened ? exposedTo(record.id, neighbours.tenants) : []
   await operation.noteStep(
     SWITCH,
     {},
     {
-      ...turnOn(neighbours.servers),
-      detail: { role: route.role, isolated: isolation.isolated },
+      puts: [...turn.puts, ...exposed.map(({ put }) => put)],
+      expectations: [...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
+      detail: { role: route.role, exposed: exposed.length },
       tenant: ({ epoch, origin }) =>
         // An adoption that failed had not come to the switch.
         origin === 'registered' ? {} : { origin: 'registered', route, identity, isolation, epoch: epoch + 1 },
     },
   )
+}
+
+/** Whether the old login is isolated now that all is as it was. @throws as `switchBack` */
+async function finish(parts: LifecycleParts, operation: Operation, data: AdoptionData): Promise<void> {
+  const { record } = await findTenant(parts.registry, operation.record.tenant ?? '')
+  const { isolation, neighbours } = await lookAsBefore(parts, record, data)
+  await operation.done(
+    { data: { ...data, ended: 'undone', password: null, oldPassword: null } },
+    {
+      ...turnOn(neighbours.servers),
+      detail: { isolated: isolation.isolated },
+      tenant: () => ({ isolation }),
+    },
+  )
+}
+
+async function lookAsBefore(
+  parts: LifecycleParts,
+  tenant: TenantRecord,
+  data: AdoptionData,
+): Promise<{ readonly isolation: Isolation; readonly neighbours: Neighbours }> {
+  await using old = await oldLogin(parts, tenant, data)
+  const server = await findServer(parts.registry, data.before.route.server)
+  const place = { server, pin: await readPin(old.connection), except: tenant.id }
+  const neighbours = await neighboursOf(parts.registry, old, place)
+  return { isolation: await checkIsolation(old, neighbours), neighbours }
+}
+
+/** Neighbours that are isolated until everybody may connect to this tenant's database. */
+function exposedTo(tenant: string, neighbours: Neighbours['tenants']) {
+  return neighbours
+    .filter(({ record }) => record.isolation?.isolated)
+    .map(({ id, revision, record }) => {
+      const finding = `role ${record.route.role} may connect to the database of ${tenant}`
+      const isolation = { isolated: false, findings: [finding], checkedAt: now() }
+      return {
+        put: { kind: 'tenant' as const, id, record: { ...record, isolation, updatedAt: now() } },
+        expectation: { kind: 'tenant' as const, id, revision },
+      }
+    })
 }
 
 /**

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
 import type { LifecycleParts } from '../../../src/lifecycle/parts.ts'
 import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
 import { LifecycleGround, randomName } from '../ground.ts'
@@ -132,6 +133,18 @@ export class AdoptGround implements AsyncDisposable {
     const roles = [role, owner, this.ground.admin.role, ...(await this.made())]
     const rows = await this.ground.server.query<{ line: string }>(CATALOG, [roles], database)
     return rows.map(({ line }) => line)
+  }
+
+  /** What the doctor says of the tenant, its roles and its operations. */
+  async told(id: string): Promise<string[]> {
+    const roles = await this.made()
+    const { findings } = await diagnose(this.parts, { server: 'main' })
+    const ours = findings.filter(
+      (one) =>
+        one.subject === `tenant ${id}` ||
+        roles.some((role) => JSON.stringify(one).includes(role.slice(0, 28))),
+    )
+    return ours.map(({ severity, what }) => `${severity}: ${what}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

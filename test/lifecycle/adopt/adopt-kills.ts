@@ -22,6 +22,7 @@ export function describeKills(version: 15 | 18, picked: (index: number) => boole
       await using world = await AdoptGround.start(version)
       const acme = await world.register()
       const before = await world.catalog(acme)
+      const toldBefore = await world.told('acme')
       const dies = async (step: string, undo: boolean) => {
         const work = adoptTenant(dyingAfter(world.parts, step), 'acme', { undo, hearMs: 0 }, 'test')
         await expect(work).rejects.toThrow('the process is gone')
@@ -37,7 +38,10 @@ export function describeKills(version: 15 | 18, picked: (index: number) => boole
           isolation: { isolated: true },
         })
         expect(await world.query('acme', READ)).toEqual(ROWS)
+        // The old login is let in until that is confirmed.
+        expect(await world.told('acme')).toEqual([expect.stringMatching(new RegExp(`^info: .*${acme.role}`))])
         await dies(RELEASING[index] ?? '', true)
+        expect(await world.told('acme')).toEqual(toldBefore)
         expect([name, await world.catalog(acme)]).toEqual([name, before])
       }
     }, 120_000)

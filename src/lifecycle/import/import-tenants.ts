@@ -6,6 +6,7 @@ import type { SealBinding } from '../../registry/sealing.ts'
 import { Secret } from '../../secret.ts'
 import { Sealed } from '../../tenant/sealed.ts'
 import { Operation } from '../operation/operation.ts'
+import { isHeld } from '../operation/operation-hold.ts'
 import { type Started, started } from '../operation/started.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { type CheckedList, checkList } from './check-list.ts'
@@ -68,17 +69,37 @@ export async function startImport(
   const list = await checkList(parts.registry, wanted.format, text)
   if (dryRun) return { operation: null, result: rehearse(parts, list, wanted) }
   if (list.faults.length > 0) throw new ListFaultsError(list.faults)
-  const operation = await Operation.begin(
-    parts,
-    {
-      kind: 'import',
-      data: planOf(parts, text, wanted),
-      progress: { done: list.there.size, total: list.rows.length },
-      detail: { rows: list.rows.length },
-    },
-    actor,
-  )
+  const data = planOf(parts, text, wanted)
+  const progress = { done: list.there.size, total: list.rows.length }
+  const before = await unfinishedOf(parts, data.listSha256)
+  const operation = before
+    ? await Operation.take(parts, before, actor, { operation: { data, progress } })
+    : await Operation.begin(
+        parts,
+        { kind: 'import', data, progress, detail: { rows: progress.total } },
+        actor,
+      )
   return carryOut(parts, operation, list, wanted, actor)
+}
+
+/** An import of the same list that ended with refused rows, or whose process is gone: not to be left behind with its list. */
+async function unfinishedOf(
+  { registry }: LifecycleParts,
+  listSha256: string,
+): Promise<Entry<'operation'> | undefined> {
+  for (const state of ['failed', 'running'] as const) {
+    for (let cursor: string | undefined; ; ) {
+      const page = await registry.list('operation', cursor, { state, limit: 1000 })
+      const found = page.entries.find(
+        ({ record }) =>
+          record.kind === 'import' && record.data['listSha256'] === listSha256 && !isHeld(record),
+      )
+      if (found !== undefined) return found
+      if (page.next === undefined) break
+      cursor = page.next
+    }
+  }
+  return undefined
 }
 
 /** As `startImport`, to its end. */

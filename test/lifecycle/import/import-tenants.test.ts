@@ -151,6 +151,9 @@ describe('an import', () => {
       progress: { done: 4, total: 6 },
     })
     expect(outcomes(await run(csv()))).toEqual(['there', 'imported', 'refused', 'there', 'there', 'there'])
+    // The same operation, gone on with: none is left behind with its list.
+    const { entries } = await parts.registry.list('operation')
+    expect(entries.map(({ id }) => id)).toEqual([operation?.id])
   })
 
   it('tries no further row of a server that does not answer', async () => {

@@ -30,7 +30,7 @@ export async function measuresLooks(tenants: number, rounds: number): Promise<Lo
   await using registry = await database.open({ timeoutMs: 600_000 })
   await fill(database, tenants)
   const looked: Looked[] = []
-  for (const { what, run } of looksAt(tenants)) {
+  for (const { what, run } of looksAt(tenants, await namesOf(registry, rounds))) {
     const times: number[] = []
     let found = 0
     for (let round = 0; round < 2 * rounds; round += 1) {
@@ -46,6 +46,23 @@ export async function measuresLooks(tenants: number, rounds: number): Promise<Lo
 
 function at(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+/** As `fill` makes ids. */
+function anywhere(): string {
+  return `t${randomInt(2 ** 47)
+    .toString(16)
+    .padStart(12, '0')}`
+}
+
+/** Tenants that are there, from all over. */
+async function namesOf(registry: Registry, count: number): Promise<string[]> {
+  const names: string[] = []
+  while (names.length < count) {
+    const { entries } = await registry.list('tenant', anywhere(), { limit: 1 })
+    names.push(...entries.map(({ id }) => id))
+  }
+  return names
 }
 
 type Database = Awaited<ReturnType<typeof newManagementDatabase>>
@@ -86,7 +103,7 @@ async function fill(database: Database, tenants: number): Promise<void> {
   await database.query('vacuum analyze tenantry_registry.entry')
 }
 
-function looksAt(tenants: number): Look[] {
+function looksAt(tenants: number, names: readonly string[]): Look[] {
   const page = (
     what: string,
     filter: ListFilter,
@@ -99,17 +116,7 @@ function looksAt(tenants: number): Look[] {
     `t${randomInt(2 ** 47)
       .toString(16)
       .padStart(12, '0')}`
-  // As `fill` makes them: the digest is the server's, so a look begins with one that is there.
-  const someone = async (registry: Registry) => {
-    const { entries } = await registry.list('tenant', anywhere(), { limit: 1 })
-    return entries[0]?.id ?? ''
-  }
-  const names: string[] = []
   const looks: Look[] = [
-    {
-      what: '(names for what follows)',
-      run: async (registry) => names.push(await someone(registry)),
-    },
     {
       what: 'find a tenant',
       run: async (registry) => ((await registry.find('tenant', pick(names))) ? 1 : 0),

@@ -32,6 +32,8 @@ async function provision(ground: LifecycleGround, id: string) {
   return { ground, id, database, slot, issue }
 }
 
+type Provisioned = Awaited<ReturnType<typeof provision>>
+
 async function enter(dsn: string): Promise<pg.Client> {
   const client = new pg.Client(dsn.replace(/\?sslmode=disable$/, ''))
   client.on('error', () => undefined) // ended by the server, where that is what the test is about
@@ -45,8 +47,7 @@ async function statesOf(client: pg.Client, statements: readonly string[]): Promi
   return states
 }
 
-/** What the owner makes after the credential was issued. */
-async function migrate(ground: LifecycleGround, database: string): Promise<void> {
+async function migrate({ ground, database }: Provisioned): Promise<void> {
   await ground.server.execute(
     `set role "${database}_owner"; create table public.later (id serial, name text)`,
     database,
@@ -57,31 +58,19 @@ const DENIED = '42501'
 
 describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
   const theGround = groundFor(version)
-  it('is a login that drivers take, with 4096 iterations, three connections and an end', async () => {
-    const { ground, database, issue } = await provision(theGround(), 'acme')
-    const { role, dsn, credential } = await issue({ validForMs: 3_600_000 })
-    expect(role).toBe(`${database}_h1`)
-    const [kept] = await ground.server.query<{ verifier: string; connections: number; until: Date }>(
-      'select rolpassword as verifier, rolconnlimit as connections, rolvaliduntil as until from pg_authid where rolname = $1',
-      [role],
-    )
-    expect(kept?.verifier).toMatch(/^SCRAM-SHA-256\$4096:/)
-    expect(kept?.connections).toBe(3)
-    expect(kept?.until.toISOString()).toBe(credential.validUntil)
-    const client = await enter(dsn)
-    expect((await client.query('select current_user::text as role, name from projects')).rows).toEqual([
-      { role, name: 'one' },
-    ])
-    await client.end()
-    const { findings } = await diagnose(ground.parts, { server: 'main' })
-    expect(JSON.stringify(findings)).not.toContain(`${database}_h`)
+  let acme: Provisioned
+  /** Connection strings that were made before the owner made another table. */
+  const made = { full: '', reading: '' }
+  beforeAll(async () => {
+    acme = await provision(theGround(), 'acme')
+    made.full = (await acme.issue()).dsn
+    made.reading = (await acme.issue({ readOnly: true })).dsn
+    await migrate(acme)
   })
 
   it('has the rights of the runtime, on later tables too, and no way to a login of routers', async () => {
-    const { ground, database, slot, issue } = await provision(theGround(), 'globex')
-    const { dsn } = await issue()
-    await migrate(ground, database)
-    const client = await enter(dsn)
+    const { slot } = acme
+    const client = await enter(made.full)
     const may = [
       "insert into projects (name) values ('two')",
       "insert into later (name) values ('x')",
@@ -102,10 +91,7 @@ describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
   })
 
   it('reads and writes nothing where it is read-only', async () => {
-    const { ground, database, issue } = await provision(theGround(), 'initech')
-    const { dsn } = await issue({ readOnly: true })
-    await migrate(ground, database)
-    const client = await enter(dsn)
+    const client = await enter(made.reading)
     const reads = ['select * from projects', 'select * from later', 'select last_value from projects_id_seq']
     const writes = [
       "insert into projects (name) values ('two')",
@@ -117,6 +103,27 @@ describe.each([15, 18] as const)('a credential on Postgres %i', (version) => {
     expect(await statesOf(client, reads)).toEqual(reads.map(() => undefined))
     expect(await statesOf(client, writes)).toEqual(writes.map(() => DENIED))
     await client.end()
+  })
+
+  // Last: another one gives those before it what was made since.
+  it('is a login that drivers take, with 4096 iterations, three connections and an end', async () => {
+    const { ground, database, issue } = acme
+    const { role, dsn, credential } = await issue({ validForMs: 3_600_000 })
+    expect(role).toMatch(new RegExp(`^${database}_h\\d$`))
+    const [kept] = await ground.server.query<{ verifier: string; connections: number; until: Date }>(
+      'select rolpassword as verifier, rolconnlimit as connections, rolvaliduntil as until from pg_authid where rolname = $1',
+      [role],
+    )
+    expect(kept?.verifier).toMatch(/^SCRAM-SHA-256\$4096:/)
+    expect(kept?.connections).toBe(3)
+    expect(kept?.until.toISOString()).toBe(credential.validUntil)
+    const client = await enter(dsn)
+    expect((await client.query('select current_user::text as role, name from projects')).rows).toEqual([
+      { role, name: 'one' },
+    ])
+    await client.end()
+    const { findings } = await diagnose(ground.parts, { server: 'main' })
+    expect(JSON.stringify(findings)).not.toContain(`${database}_h`)
   })
 })
 

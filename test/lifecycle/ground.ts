@@ -110,7 +110,8 @@ export class LifecycleGround implements AsyncDisposable {
     const made = tenants.entries.filter(({ record }) => record.origin === 'provisioned')
     const servers = (await this.registry.list('server')).entries.map(({ record }) => record)
     const templates = servers.flatMap((server) => server.templates ?? []).map(({ database }) => database)
-    for (const database of templates) await this.server.execute(`alter database ${database} is_template false`)
+    for (const database of templates)
+      await this.server.execute(`alter database ${database} is_template false`)
     const spares = servers.flatMap((server) => server.spares?.ready ?? []).map(({ database }) => database)
     return [...made.map(({ record }) => record.route.database), ...templates, ...spares]
   }

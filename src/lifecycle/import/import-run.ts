@@ -46,6 +46,13 @@ export class ImportRun {
     this.note(row, 'refused', { refusal })
   }
 
+  /** A tenant is isolated no more: one from before this run, or one of its own that came earlier. */
+  expose(id: string, findings: readonly string[]): void {
+    const own = this.rows.find(({ tenant, outcome }) => tenant === id && outcome === 'imported')
+    if (own === undefined) this.nowNotIsolated.add(id)
+    else this.#outcomes.set(own.line, { ...own, findings })
+  }
+
   /** By line. */
   get rows(): ImportedRow[] {
     return [...this.#outcomes.values()].toSorted((a, b) => a.line - b.line)

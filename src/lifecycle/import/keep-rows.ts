@@ -123,7 +123,7 @@ async function keepOnce(
   } of newcomers) {
     run.note(row, 'imported', { findings: findings.get(row.id)?.isolation.findings ?? [] })
   }
-  for (const { put } of exposed) run.nowNotIsolated.add(put.id)
+  for (const { put } of exposed) run.expose(put.id, put.record.isolation?.findings ?? [])
 }
 
 /** On record, and known to be the cluster that was seen. */

@@ -89,7 +89,8 @@ describe('an import', () => {
       const open = everyone('grant connect on database %d to')
       await fleet.whileTrue(odd + open, even + everyone('revoke connect on database %d from'), async () => {
         const single = await fleet.parts()
-        await run(csv())
+        const { rows, nowNotIsolated } = await run(csv())
+        expect([rows[0]?.findings.length, nowNotIsolated]).toEqual([isClosed ? 0 : 1, []])
         for (const { id, dsn } of fleet.members) await registerTenant(single, { id, route: { dsn } }, 'test')
         // As each is seen once all are there: the first of a list is imported alone, too.
         for (const { id } of fleet.members) await checkTenant(single, id, 'test')

@@ -12,7 +12,7 @@ import { LifecycleGround } from './ground.ts'
 const HOLD_MS = 1_000
 
 /** A registry that takes no more commits once it is frozen, as to a process that was stopped; reads go on. */
-function freezable(registry: Registry): { registry: Registry; freeze(): void } {
+function freezable(registry: Registry): { readonly registry: Registry; readonly freeze: () => void } {
   let isFrozen = false
   const frozen = new Proxy(registry, {
     get(target, name) {

@@ -151,10 +151,11 @@ export class Operation implements AsyncDisposable {
    * @throws what a step throws; {PreconditionFailedError} that names the step where Postgres refused a statement.
    */
   async run<Context>(steps: readonly Step<Context>[], context: Context): Promise<void> {
-    for (const { name, run } of steps) {
+    for (const step of steps) {
+      const { name } = step
       if (this.#record.stepsDone.includes(name)) continue
       try {
-        await run(context)
+        await step.run(context)
       } catch (error) {
         if (!(error instanceof SqlError)) throw error
         throw new PreconditionFailedError(`${this.#record.kind} stopped at step ${name}: ${error.message}`)

@@ -23,7 +23,7 @@ export class Recovery implements Disposable {
   readonly #parts: LifecycleParts
   readonly #listener: RecoveryListener
   readonly #timer: NodeJS.Timeout
-  #looking: Promise<void> | undefined
+  #isLooking = false
   #isClosed = false
 
   constructor(parts: LifecycleParts, listener: RecoveryListener, lookEveryMs = LOOK_EVERY_MS) {
@@ -40,11 +40,13 @@ export class Recovery implements Disposable {
   }
 
   #look(): void {
-    this.#looking ??= this.#listener
+    if (this.#isLooking) return
+    this.#isLooking = true
+    this.#listener
       .run(() => this.#resumeAll())
       .catch((error: unknown) => this.#listener.lookFailed(error))
       .finally(() => {
-        this.#looking = undefined
+        this.#isLooking = false
       })
   }
 

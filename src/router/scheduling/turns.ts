@@ -124,10 +124,11 @@ export class Turns {
     this.#blocked.set(scope, present)
   }
 
-  /** An opening goes to one of them, before those behind it. */
+  /** An opening goes to one of them, before those behind it, and those who found no place among the pools. */
   noteOpening(turn: Turn, behind: readonly Turn[]): void {
     const { server, process } = turn.pool.scopes
-    const passed = behind.filter(({ isCold, waiter }) => isCold && waiter.arrivedAt < turn.waiter.arrivedAt)
+    const others = [...behind, ...this.#blockedIn('pools').map((blocked) => blocked.turn)]
+    const passed = others.filter(({ isCold, waiter }) => isCold && waiter.arrivedAt < turn.waiter.arrivedAt)
     if (passed.some(({ pool }) => pool.scopes.server === server)) server.passes++
     // Those of its own server have seen it there.
     if (passed.some(({ pool }) => pool.scopes.server !== server)) process.passes++

@@ -21,7 +21,10 @@ export function addDoctor(parent: Command, cli: CommandLine): void {
       'do what is safe: go on with operations, lock roles, close databases, set limits; drop nothing',
     )
     .option('--timeout <seconds>', 'for each server (default: 120)')
-    .addHelpText('after', '\nExample:\n  tenantry doctor --server main\nIt ends with 1 where it found an error.')
+    .addHelpText(
+      'after',
+      '\nExample:\n  tenantry doctor --server main\nIt ends with 1 where it found an error.',
+    )
     .action(async (_options: unknown, command: Command) => {
       const { server, fix, timeout } = Options.parse(command.opts())
       const asked = AskDoctor.parse({ server, serverTimeoutMs: timeout && Math.round(timeout * 1_000) })

@@ -13,7 +13,10 @@ export function addServe(parent: Command, cli: CommandLine): void {
     .description('run the service: settings come from TENANTRY_* variables (docs/configuration.md)')
     .option('--registry <url>', 'postgres://…, consul://… or file:PATH (default: TENANTRY_REGISTRY_URL)')
     .option('--env-file <path>', 'a file of settings, for those that the environment does not give')
-    .addHelpText('after', '\nExample:\n  TENANTRY_REGISTRY_URL=postgres://… tenantry serve --env-file tenantry.env')
+    .addHelpText(
+      'after',
+      '\nExample:\n  TENANTRY_REGISTRY_URL=postgres://… tenantry serve --env-file tenantry.env',
+    )
     .action(async (_options: unknown, command: Command) => {
       const options = Options.parse(command.opts())
       const settings = readServiceSettings(variablesFor(cli, options))

@@ -127,14 +127,14 @@ describe('exec', () => {
     const exited = once(cli, 'exit')
     const pid = await vi.waitFor(
       () => Number(/^acme \| (\d+)$/m.exec(said)?.[1] ?? Number.NaN) || Promise.reject(new Error(said)),
-      { timeout: 10_000 },
+      { timeout: 40_000 },
     )
     cli.kill('SIGTERM')
     expect(await exited).toEqual([1, null])
     expect(isRunning(pid)).toBe(false)
     expect(said).toContain('stopped by SIGTERM')
     expect(said).not.toMatch(/^globex \|/m)
-  })
+  }, 60_000)
 })
 
 describe('shell', () => {

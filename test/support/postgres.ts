@@ -1,12 +1,12 @@
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inject } from 'vitest'
+import { expect, inject, vi } from 'vitest'
 import { type ClusterOptions, makeFolder, type RunningCluster, startCluster } from '../../src/demo/cluster.ts'
 import { type PostgresAccount, postgresAccount } from '../../src/demo/postgres-account.ts'
 import { embeddedBinaries } from '../../src/demo/postgres-binaries.ts'
 import { killPostmaster, stopPostmaster } from '../../src/demo/postmaster.ts'
-import { signal } from '../../src/demo/process-table.ts'
+import { isAlive, signal } from '../../src/demo/process-table.ts'
 import { postgres15Binaries } from './postgres-15.ts'
 import { PostgresServer } from './postgres-server.ts'
 import { rememberProcess } from './started-processes.ts'
@@ -51,9 +51,14 @@ export class OwnPostgresServer extends PostgresServer implements AsyncDisposable
     signal(this.#pid, 'SIGCONT')
   }
 
-  /** Crashes it. `restart()` recovers. */
+  /**
+   * Crashes it; `restart()` recovers. Waits for its backends too: each may answer once more before it sees that the
+   * postmaster has gone.
+   */
   async kill9(): Promise<void> {
+    const backends = await childrenOf(this.#pid)
     await killPostmaster(this.#pid)
+    await vi.waitFor(() => expect(backends.filter(isAlive)).toEqual([]), { timeout: 10_000 })
     this.#forget()
   }
 
@@ -138,4 +143,10 @@ async function files(
     if (tls.clientCa) await put('ssl_ca_file', tls.clientCa)
   }
   return settings
+}
+
+/** None where there is no /proc. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const pids = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return pids.split(' ').filter(Boolean).map(Number)
 }

@@ -44,7 +44,8 @@ export async function killPostmaster(pid: number): Promise<void> {
   await gone(pid, IMMEDIATE_MS)
 }
 
-async function gone(pid: number, withinMs: number): Promise<boolean> {
+/** Whether the process ended in so many milliseconds. */
+export async function gone(pid: number, withinMs: number): Promise<boolean> {
   const deadline = performance.now() + withinMs
   while (isAlive(pid)) {
     if (performance.now() > deadline) return false

@@ -11,6 +11,7 @@ import {
 } from '../../src/errors.ts'
 import { Secret } from '../../src/secret.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
+import { freeze } from '../support/freeze.ts'
 import { failureOf, type PortUnderTest } from './port-under-test.ts'
 
 export function describeEndings(port: PortUnderTest): void {
@@ -145,7 +146,7 @@ export function describeEndings(port: PortUnderTest): void {
 
     it('while idle by destroy(), or by a goodbye that nobody answers, may leave its backend', async () => {
       const silenced = await port.open()
-      process.kill(silenced.pid, 'SIGSTOP')
+      freeze(silenced.pid)
       try {
         const start = performance.now()
         await silenced.close()

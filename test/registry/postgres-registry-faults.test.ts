@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { InvalidDsnError, RegistryUnavailableError } from '../../src/errors.ts'
 import { PostgresRegistry } from '../../src/registry/postgres/postgres-registry.ts'
 import { Secret } from '../../src/secret.ts'
+import { freeze } from '../support/freeze.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { Followed } from './followed.ts'
 import { newManagementDatabase } from './management-database.ts'
@@ -73,7 +74,7 @@ describe('a registry in Postgres, when things go wrong', () => {
       `select pid from pg_stat_activity where datname = current_database() and application_name = 'tenantry registry'`,
     )
     expect(rows.length).toBeGreaterThanOrEqual(2)
-    for (const { pid } of rows) process.kill(pid, 'SIGSTOP')
+    for (const { pid } of rows) freeze(pid)
     try {
       const before = performance.now()
       const calls = await Promise.allSettled([

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
+import { freeze } from '../support/freeze.ts'
 import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 const within5s = { timeout: 5_000, interval: 20 }
@@ -64,7 +65,7 @@ describe('an opening that fails while the database is being recognised', () => {
       if (first === undefined) throw new Error('not there yet')
       return first
     }, within5s)
-    process.kill(pid, 'SIGSTOP')
+    freeze(pid)
     try {
       expect(await failing).toMatchObject({ code: 'server_unavailable' })
       expect(world.router.stats().servers).toMatchObject([{ quarantined: 1, out: 1 }])

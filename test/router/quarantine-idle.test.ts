@@ -6,6 +6,7 @@ import type { Lease } from '../../src/router/lease.ts'
 import type { Suspect } from '../../src/router/pool/retirement.ts'
 import { byPresentRoute } from '../../src/router/present-route.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { freeze } from '../support/freeze.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { resourcesOfAWorld, resourcesSettledTo } from '../support/resources.ts'
 import { startWorld, type World } from '../support/world.ts'
@@ -47,7 +48,7 @@ describe('a connection that is closed while idle, and whose server says nothing'
     const lease = await world.lease('acme')
     const { pid } = lease.connection
     lease.release()
-    process.kill(pid, 'SIGSTOP')
+    freeze(pid)
     try {
       const other = await outcome(world.lease('globex', { acquireTimeoutMs: 1_500 }))
       expect(other.code).toBe('acquire_timeout')

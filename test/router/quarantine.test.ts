@@ -12,6 +12,7 @@ import { Slot } from '../../src/router/pool/slot.ts'
 import { RouteOpener } from '../../src/router/route-opener.ts'
 import { serverRecord, tenantRecord } from '../registry/records.ts'
 import { freePort } from '../support/free-port.ts'
+import { freeze } from '../support/freeze.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { permitsOut } from './settle.ts'
@@ -25,7 +26,7 @@ async function quarantineOne(world: World, meanwhile?: string): Promise<Disposab
   const { pid } = lease.connection
   const running = lease.run({ text: 'select pg_sleep(30)' })
   await vi.waitFor(() => expect(lease.connection.isBusy).toBe(true), within15s)
-  process.kill(pid, 'SIGSTOP')
+  freeze(pid)
   const stopped = { [Symbol.dispose]: () => process.kill(pid, 'SIGCONT') }
   try {
     if (meanwhile) await world.server.execute(meanwhile)
@@ -54,7 +55,7 @@ describe('a connection destroyed under a statement', () => {
     const startedAt = performance.now()
     const running = lease.run({ text: 'select pg_sleep(30)' })
     await vi.waitFor(() => expect(lease.connection.isBusy).toBe(true), within15s)
-    process.kill(pid, 'SIGSTOP') // a backend that hears no cancel
+    freeze(pid) // a backend that hears no cancel
     try {
       await expect(running).rejects.toMatchObject({ code: 'outcome_unknown' })
       expect(performance.now() - startedAt).toBeLessThan(1_200)

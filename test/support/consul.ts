@@ -7,6 +7,7 @@ import { isAlive, signal } from '../../src/demo/process-table.ts'
 import { InternalError } from '../../src/errors.ts'
 import { consulBinary } from './consul-binary.ts'
 import { freePort } from './free-port.ts'
+import { freeze } from './freeze.ts'
 import { rememberProcess } from './started-processes.ts'
 
 const READY_MS = 30_000
@@ -70,7 +71,7 @@ export class ConsulServer implements AsyncDisposable {
   }
 
   pause(): void {
-    signal(this.#pid, 'SIGSTOP')
+    freeze(this.#pid)
   }
 
   resume(): void {

@@ -9,6 +9,7 @@ import { type PostgresAccount, postgresAccount } from '../../src/demo/postgres-a
 import { isAlive, signal } from '../../src/demo/process-table.ts'
 import { InternalError } from '../../src/errors.ts'
 import { freePort } from './free-port.ts'
+import { freeze } from './freeze.ts'
 import { pgBouncerBinary } from './pgbouncer-binary.ts'
 import { rememberProcess } from './started-processes.ts'
 
@@ -75,7 +76,7 @@ export class PgBouncer implements AsyncDisposable {
 
   /** New clients are accepted by the kernel and never answered; those connected hear nothing. */
   pause(): void {
-    signal(this.pid, 'SIGSTOP')
+    freeze(this.pid)
   }
 
   resume(): void {

@@ -7,6 +7,7 @@ import { type PostgresAccount, postgresAccount } from '../../src/demo/postgres-a
 import { embeddedBinaries } from '../../src/demo/postgres-binaries.ts'
 import { gone, killPostmaster, stopPostmaster } from '../../src/demo/postmaster.ts'
 import { signal } from '../../src/demo/process-table.ts'
+import { freeze } from './freeze.ts'
 import { postgres15Binaries } from './postgres-15.ts'
 import { PostgresServer } from './postgres-server.ts'
 import { rememberProcess } from './started-processes.ts'
@@ -46,7 +47,7 @@ export class OwnPostgresServer extends PostgresServer implements AsyncDisposable
 
   /** Freezes the postmaster: new connections are accepted by the kernel and never answered; open sessions go on. */
   pause(): void {
-    signal(this.#pid, 'SIGSTOP')
+    freeze(this.#pid)
   }
 
   resume(): void {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import type { Identity, TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { startWorld, type World } from '../support/world.ts'
 
@@ -73,6 +74,15 @@ describe('what a tenant planted under the names in our statements', () => {
   }
 })
 
+/** Until the router knows the record as it is. */
+async function hears(world: World, id: string): Promise<void> {
+  const changed = await world.registry.find('tenant', id)
+  await vi.waitFor(async () => {
+    const known = await world.directory.tenant(parseTenantId(id))
+    expect(known?.revision).toBe(changed?.revision)
+  }, 10_000)
+}
+
 describe('a pinned database', () => {
   const otherOid = (record: TenantRecord): TenantRecord => {
     const { identity } = record
@@ -93,7 +103,8 @@ describe('a pinned database', () => {
       ;(await world.lease('acme')).release()
       world.router.evict('acme')
       await world.change('acme', otherOid)
-      await vi.waitFor(() => expect(world.lease('acme')).rejects.toMatchObject({ code: 'identity_unknown' }))
+      await hears(world, 'acme')
+      await expect(world.lease('acme')).rejects.toMatchObject({ code: 'identity_unknown' })
     })
   }
 

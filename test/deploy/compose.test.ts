@@ -51,6 +51,12 @@ describe('the compose file', () => {
     expect(unasked).toEqual(['tenantry', 'postgres'])
   })
 
+  it('names the image by the version of the package, as the kustomization does', () => {
+    const { version } = JSON.parse(readText('package.json')) as { version: string } // a parse boundary: our own
+    expect(textAt(compose, 'services.tenantry.image')).toBe(`tenantry:${version}`)
+    expect(textAt(readYaml('k8s/kustomization.yaml')[0], 'images.0.newTag')).toBe(version)
+  })
+
   it('waits for a Postgres that is healthy, and knows how every other part is', () => {
     expect(at(compose, 'services.tenantry.depends_on.postgres.condition')).toBe('service_healthy')
     for (const part of ['postgres', 'consul', 'redis']) {

@@ -62,6 +62,11 @@ export class Session implements AsyncDisposable {
     return Session.open({ ...target, settings }, signal)
   }
 
+  /** Of the server's version: 15, 18. It says so at each login. */
+  get majorVersion(): number {
+    return Number.parseInt(this.connection.parameters['server_version'] ?? '', 10)
+  }
+
   /** @throws {SqlError | ConnectionLostError | OutcomeUnknownError} */
   async rows<T>(shape: z.ZodType<T>, text: string, params: readonly unknown[] = []): Promise<T[]> {
     const { rows } = await this.connection.run({ text, params, prepare: false })

@@ -72,7 +72,7 @@ describe('an operation', () => {
     ])
     expect(seen.at(0)).toEqual([])
     expect(seen.at(-1)).toEqual(operations[0]?.stepsDone)
-    expect(seen.at(-1)).toEqual(expect.arrayContaining(['roles', 'database', 'close', 'open', 'furnish']))
+    expect(seen.at(-1)).toEqual(expect.arrayContaining(['roles', 'database', 'open', 'furnish']))
     expect((await ground.tenant('acme')).operation).toBeNull()
   })
 

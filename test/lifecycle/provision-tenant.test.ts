@@ -5,7 +5,7 @@ import { provisionTenant } from '../../src/lifecycle/provision/provision-tenant.
 import { LifecycleGround } from './ground.ts'
 
 const SCHEMA = "create table projects (name text); insert into projects values ('one');"
-const STEPS = ['roles', 'database', 'close', 'open', 'furnish', 'schema']
+const STEPS = ['roles', 'database', 'open', 'furnish', 'schema']
 
 /** Parts whose process ends after a step ran and before that is kept. */
 function endingAfter(parts: LifecycleParts, step: string): LifecycleParts {

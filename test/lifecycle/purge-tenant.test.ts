@@ -27,7 +27,7 @@ afterAll(() => ground[Symbol.asyncDispose]())
 
 describe.each([
   [15, ['roles', 'schema']],
-  [18, ['roles', 'database', 'close', 'furnish', 'schema']],
+  [18, ['roles', 'database', 'open', 'furnish', 'schema']],
 ] as const)('purging on Postgres %i', (version, halves) => {
   let own: LifecycleGround
   beforeAll(async () => {

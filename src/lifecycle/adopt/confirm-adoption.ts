@@ -42,9 +42,7 @@ export function confirmAdoption(
     await using opened = provisioning
     const admin = await opened.admin()
     const oldLogin = lockOldRole ? await lock(parts, admin, data, id) : 'works'
-    await admin.execute(
-      `grant ${quoteName(data.names.owner)} to current_user${await membershipOptions(admin)}`,
-    )
+    await admin.execute(`grant ${quoteName(data.names.owner)} to current_user${membershipOptions(admin)}`)
     await forget(parts, entry, data, oldLogin, actor)
     const after = await findTenant(parts.registry, id)
     const tenant = viewTenant(after.record, after.revision)
@@ -99,11 +97,8 @@ async function userOf(
   except: string,
 ): Promise<string | undefined> {
   for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { limit: 1000 })
-    const user = page.entries.find(
-      ({ id, record: { route, status } }) =>
-        id !== except && status !== 'deleted' && route.role === role && route.server === server,
-    )
+    const page = await registry.list('tenant', cursor, { role, server, limit: 1000 })
+    const user = page.entries.find(({ id, record }) => id !== except && record.status !== 'deleted')
     if (user !== undefined || page.next === undefined) return user?.id
     cursor = page.next
   }

@@ -36,17 +36,17 @@ function occupied(error: unknown, { name, database }: NonNullable<MakingPlan['te
   )
 }
 
-/** Nobody but the owner, the login roles and the admin. */
-export async function closeDatabase(making: Making): Promise<void> {
+/** To nobody but the owner, the login roles and the admin; and not before that was seen. */
+export async function openDatabase(making: Making): Promise<void> {
   const { database, owner, slots, migrator } = making.plan
   const admin = await making.admin()
   const name = quoteName(database)
   const guests = [slots.a, slots.b, ...(migrator === undefined ? [] : [migrator]), making.adminRole()]
-  await admin.asRole(owner, () =>
-    admin.script(
-      `revoke all on database ${name} from public;
-       grant connect on database ${name} to ${guests.map(quoteName).join(', ')}`,
-    ),
+  const asOwner = (statements: string) =>
+    admin.script(`set role ${quoteName(owner)}; ${statements}; reset role`)
+  await asOwner(
+    `revoke all on database ${name} from public;
+     grant connect on database ${name} to ${guests.map(quoteName).join(', ')}`,
   )
   const { grants } = await lookUp(admin, database)
   const meant = [
@@ -56,14 +56,7 @@ export async function closeDatabase(making: Making): Promise<void> {
   if (grants.join() !== meant.join()) {
     throw new InternalError(`database ${database} grants ${grants.join()}, meant is ${meant.join()}`)
   }
-}
-
-export async function openDatabase(making: Making): Promise<void> {
-  const { database, owner } = making.plan
-  const admin = await making.admin()
-  await admin.asRole(owner, () =>
-    admin.execute(`alter database ${quoteName(database)} allow_connections true`),
-  )
+  await asOwner(`alter database ${name} allow_connections true`)
   const found = await lookUp(admin, database)
   if (!found.isOpen) throw new InternalError(`database ${database} accepts no connections`)
 }

@@ -23,7 +23,7 @@ export async function furnish(making: Making, stamping: Stamping): Promise<void>
   await inside.asRole(plan.owner, async () => {
     // One text is one transaction.
     await inside.script([...stampStatements(stamping, plan, both), ...defaultRights(both)].join(';'))
-    for (const slot of [plan.slots.a, plan.slots.b]) await readBackRights(inside, slot)
+    await readBackRights(inside, [plan.slots.a, plan.slots.b])
   })
 }
 
@@ -60,6 +60,7 @@ function defaultRights(both: string): string[] {
 }
 
 const Rights = z.object({
+  slot: z.string(),
   connect: z.boolean(),
   stamp: z.boolean(),
   defaults: z.string(),
@@ -69,26 +70,30 @@ const Rights = z.object({
 /** Of tables, sequences, functions and schemas, as pg_default_acl writes them. */
 const MEANT_DEFAULTS = 'S:SELECT,UPDATE,USAGE f:EXECUTE n:USAGE r:DELETE,INSERT,SELECT,UPDATE'
 
-async function readBackRights(inside: Session, slot: string): Promise<void> {
-  const role = quoteText(slot)
-  const rights = await inside.row(
+async function readBackRights(inside: Session, slots: readonly string[]): Promise<void> {
+  const found = await inside.rows(
     Rights,
-    `select
-       pg_catalog.has_database_privilege(${role}, pg_catalog.current_database(), 'CONNECT') as connect,
-       pg_catalog.has_table_privilege(${role}, 'tenantry.stamp', 'SELECT') as stamp,
+    `select r.rolname::text as slot,
+       pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT') as connect,
+       pg_catalog.has_table_privilege(r.oid, 'tenantry.stamp', 'SELECT') as stamp,
        coalesce((select pg_catalog.string_agg(kind || ':' || rights, ' ' order by kind collate "C") from (
          select d.defaclobjtype::text as kind,
                 pg_catalog.string_agg(a.privilege_type, ',' order by a.privilege_type collate "C") as rights
            from pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) a
-          where a.grantee = ${role}::pg_catalog.regrole group by 1) x), '') as defaults,
+          where a.grantee = r.oid group by 1) x), '') as defaults,
        pg_catalog.concat_ws(',',
-         case when pg_catalog.has_database_privilege(${role}, pg_catalog.current_database(), 'CREATE,TEMPORARY')
+         case when pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE,TEMPORARY')
            then 'database' end,
-         case when pg_catalog.has_schema_privilege(${role}, 'public', 'CREATE') then 'public' end,
-         case when pg_catalog.has_schema_privilege(${role}, 'tenantry', 'CREATE') then 'tenantry' end,
-         case when pg_catalog.has_table_privilege(${role}, 'tenantry.stamp', 'INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER')
-           then 'stamp' end) as "tooMuch"`,
+         case when pg_catalog.has_schema_privilege(r.oid, 'public', 'CREATE') then 'public' end,
+         case when pg_catalog.has_schema_privilege(r.oid, 'tenantry', 'CREATE') then 'tenantry' end,
+         case when pg_catalog.has_table_privilege(r.oid, 'tenantry.stamp', 'INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER')
+           then 'stamp' end) as "tooMuch"
+       from pg_catalog.pg_roles r where r.rolname in (${slots.map(quoteText).join(', ')})`,
   )
-  if (rights.connect && rights.stamp && rights.defaults === MEANT_DEFAULTS && rights.tooMuch === '') return
-  throw new InternalError(`rights of ${slot} are not as they were granted: ${JSON.stringify(rights)}`)
+  const isMeant = found.every(
+    ({ connect, stamp, defaults, tooMuch }) =>
+      connect && stamp && defaults === MEANT_DEFAULTS && tooMuch === '',
+  )
+  if (found.length === slots.length && isMeant) return
+  throw new InternalError(`rights of the slots are not as they were granted: ${JSON.stringify(found)}`)
 }

@@ -36,12 +36,12 @@ export class Making<P extends { readonly database: string } = MakingPlan> implem
 
   /** The admin in its own database, where roles and databases are made. */
   admin(): Promise<Session> {
-    return this.#session('')
+    return this.#admin('')
   }
 
   /** The admin in the database that is made. */
   adminInside(): Promise<Session> {
-    return this.#session(this.plan.database)
+    return this.#admin(this.plan.database)
   }
 
   /** Ends the session inside: as long as it is there, nothing can be copied from the database. */
@@ -56,18 +56,27 @@ export class Making<P extends { readonly database: string } = MakingPlan> implem
     return this.server.admin.role
   }
 
-  #session(database: string): Promise<Session> {
+  #admin(database: string): Promise<Session> {
     const { registry, sealer } = this.parts
-    const open = () =>
-      Session.open(adminTargetOf(this.server, this.#adminSealer, registry.id, database || undefined, sealer))
-    const session = this.#sessions.get(database) ?? open()
-    this.#sessions.set(database, session)
+    const target = () =>
+      adminTargetOf(this.server, this.#adminSealer, registry.id, database || undefined, sealer)
+    return this.session(database, () => Session.open(target()))
+  }
+
+  /** The one of that name, opened where there is none yet. */
+  protected session(name: string, open: () => Promise<Session>): Promise<Session> {
+    const session = this.#sessions.get(name) ?? open()
+    this.#sessions.set(name, session)
     return session
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const session of await Promise.allSettled(this.#sessions.values())) {
-      if (session.status === 'fulfilled') await session.value[Symbol.asyncDispose]()
-    }
+    const sessions = [...this.#sessions.values()]
+    this.#sessions.clear()
+    await Promise.all(sessions.map((session) => session.then(end, () => undefined)))
   }
+}
+
+function end(session: Session): Promise<void> {
+  return session[Symbol.asyncDispose]()
 }

@@ -5,7 +5,6 @@ import { readPin } from '../../router/identity.ts'
 import type { Isolation } from '../../tenant/tenant-record.ts'
 import { isSettled, settleServer } from '../server/cluster.ts'
 import { findServerEntry } from '../server/server-view.ts'
-import { Session } from '../session.ts'
 import { checkIsolation } from '../tenant/isolation.ts'
 import { neighboursOf } from '../tenant/neighbours.ts'
 import type { Provisioning } from './provisioning.ts'
@@ -29,7 +28,7 @@ export interface Proof {
  */
 export async function proveLogin(provisioning: Provisioning, actor: string): Promise<Proof> {
   const { tenant, plan, parts } = provisioning
-  await using session = await Session.readOnly(provisioning.tenantTarget())
+  const session = await provisioning.login()
   const stamp = await session.row(
     Stamp,
     'select tenant_id as tenant, generation::text as generation, incarnation::text as incarnation, state from tenantry.stamp',

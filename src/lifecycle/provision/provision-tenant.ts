@@ -6,7 +6,7 @@ import type { LifecycleParts } from '../parts.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { type TenantView, viewTenant } from '../tenant/tenant-view.ts'
 import { CreateTenant } from './create-tenant.ts'
-import { closeDatabase, createDatabase, openDatabase } from './database.ts'
+import { createDatabase, openDatabase } from './database.ts'
 import { createExtensions } from './extensions.ts'
 import { furnish } from './furnish.ts'
 import type { Placement } from './place-tenant.ts'
@@ -35,7 +35,6 @@ const SCHEMA: ProvisionStep = { name: 'schema', run: applySchema }
 export const PROVISION_STEPS: readonly ProvisionStep[] = [
   { name: 'roles', run: createRoles },
   { name: 'database', run: createDatabase },
-  { name: 'close', run: closeDatabase },
   { name: 'open', run: openDatabase },
   { name: 'own', run: ownContents },
   { name: 'furnish', run: stamp },
@@ -57,6 +56,7 @@ function stepsOf({ spare, template, extensions, schemaSha256 }: Plan): readonly 
 
 async function stamp(provisioning: Provisioning): Promise<void> {
   const { tenant, plan } = provisioning
+  provisioning.early(() => provisioning.login())
   await furnish(provisioning, { tenant: tenant.id, generation: plan.generation, state: 'live' })
 }
 
@@ -127,7 +127,12 @@ async function finish(operation: Operation, provisioning: Provisioning, actor: s
   const tenant = () => ({ status: 'active' as const, statusReason: null, isolation })
   // The text has run: nobody needs it any more.
   const data = { ...operation.record.data, schema: null }
-  await operation.done({ data }, { ...turnOn(servers), tenant })
+  const ended = provisioning[Symbol.asyncDispose]()
+  try {
+    await operation.done({ data }, { ...turnOn(servers), tenant })
+  } finally {
+    await ended
+  }
 }
 
 async function findMade({ registry }: LifecycleParts, { tenant }: Provisioning): Promise<Entry<'tenant'>> {

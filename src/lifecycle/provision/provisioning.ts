@@ -7,6 +7,7 @@ import type { Secret } from '../../secret.ts'
 import { Sealed } from '../../tenant/sealed.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { LifecycleParts } from '../parts.ts'
+import { Session } from '../session.ts'
 import { ExtensionName } from './extension-names.ts'
 import { Making, MakingPlan } from './making.ts'
 import { RoleSettings } from './role-settings.ts'
@@ -46,6 +47,16 @@ export class Provisioning extends Making<Plan> {
     super(parts, adminSealer, server, plan)
     this.tenant = tenant
     this.schema = schema
+  }
+
+  /** The tenant's own login, as the router will log in, for looking only. */
+  login(): Promise<Session> {
+    return this.session(this.plan.slots.a, () => Session.readOnly(this.tenantTarget()))
+  }
+
+  /** Opens a session beside other work; whoever asks for it learns what became of that. */
+  early(open: () => Promise<Session>): void {
+    open().catch(() => undefined)
   }
 
   password(): Secret {

@@ -116,25 +116,32 @@ async function begin(
   const tenant = tenantAsPlanned(parts, id, wanted, server.id, plan)
   const aliases = await claimAliases(registry, id, wanted.hostnames)
   const taking = spare && takingSpare(server, spare)
-  const operation = await Operation.begin(
-    parts,
-    {
-      kind: 'provision',
-      tenant: { kind: 'tenant', id, revision: 0, record: tenant },
-      to: server.id,
-      data: plan,
-      detail: { server: server.id, database: plan.database, spare: plan.spare },
-    },
-    actor,
-    {
-      puts: [...aliases.puts, ...(taking?.puts ?? [])],
-      expectations: [...aliases.expectations, ...(taking?.expectations ?? [])],
-    },
-  )
-  await countPlaced(registry, server.id)
   const { schema } = wanted
   const provisioning = new Provisioning(parts, adminSealer, { tenant, server: server.record, plan, schema })
-  return { operation, provisioning, placement }
+  provisioning.early(() => (plan.spare ? provisioning.adminInside() : provisioning.admin()))
+  try {
+    const operation = await Operation.begin(
+      parts,
+      {
+        kind: 'provision',
+        tenant: { kind: 'tenant', id, revision: 0, record: tenant },
+        to: server.id,
+        data: plan,
+        detail: { server: server.id, database: plan.database, spare: plan.spare },
+      },
+      actor,
+      {
+        puts: [...aliases.puts, ...(taking?.puts ?? [])],
+        // Whoever takes the server off the record, or closes it to tenants, raises its revision.
+        expectations: [...aliases.expectations, ...(taking?.expectations ?? [server])],
+      },
+    )
+    await countPlaced(registry, server.id)
+    return { operation, provisioning, placement }
+  } catch (error) {
+    await provisioning[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 function planFor(

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { InternalError, PreconditionFailedError, SqlError } from '../../errors.ts'
+import type { Secret } from '../../secret.ts'
+import type { LifecycleParts } from '../parts.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
 import type { Provisioning } from './provisioning.ts'
@@ -22,17 +24,25 @@ export type PasswordSetting = Pick<Provisioning, 'admin' | 'password' | 'parts' 
 export async function setPassword(provisioning: PasswordSetting, role: string): Promise<void> {
   const admin = await provisioning.admin()
   const password = provisioning.password()
-  const verifier = await scramVerifier(password, provisioning.parts.scramIterations ?? DEFAULT_ITERATIONS)
-  const statement = (text: string) => `alter role ${quoteName(role)} login password ${quoteText(text)}`
+  const verifier = await verifierOf(provisioning.parts, password)
   try {
-    await admin.execute(statement(verifier))
+    await admin.execute(loginStatement(role, verifier))
   } catch (error) {
     if (!(error instanceof SqlError) || !REFUSALS.has(error.sqlstate)) throw error
     refuseUnverified(provisioning)
-    await admin.execute(statement(password.reveal()))
+    await admin.execute(loginStatement(role, password.reveal()))
     return
   }
   await readBack(admin, role, verifier)
+}
+
+export function verifierOf({ scramIterations }: LifecycleParts, password: Secret): Promise<string> {
+  return scramVerifier(password, scramIterations ?? DEFAULT_ITERATIONS)
+}
+
+/** @param password or its verifier. */
+export function loginStatement(role: string, password: string): string {
+  return `alter role ${quoteName(role)} login password ${quoteText(password)}`
 }
 
 /** The password in a statement is for the eyes of the server alone. */

@@ -77,18 +77,34 @@ export async function limitRoles(
   connectionLimit: number,
   settings: RoleSettings,
 ): Promise<void> {
-  const limits = roles.map((role) => `alter role ${quoteName(role)} connection limit ${connectionLimit}`)
-  await admin.script(limits.join(';'))
-  for (const [name, value] of Object.entries(settings)) {
-    if (value === undefined) continue
-    const set = `set ${quoteName(name)} to ${quoteText(value)}`
+  await admin.script(limitStatements(roles, connectionLimit, {}).join(';'))
+  for (const [name, value] of given(settings)) {
     try {
-      await admin.script(roles.map((role) => `alter role ${quoteName(role)} ${set}`).join(';'))
+      await admin.script(roles.map((role) => settingStatement(role, name, value)).join(';'))
     } catch (error) {
       throw error instanceof SqlError ? refusal(name, error.sqlstate) : error
     }
   }
   await readBack(admin, roles, connectionLimit, settings)
+}
+
+export function limitStatements(
+  roles: readonly string[],
+  connectionLimit: number,
+  settings: RoleSettings,
+): string[] {
+  return roles.flatMap((role) => [
+    `alter role ${quoteName(role)} connection limit ${connectionLimit}`,
+    ...given(settings).map(([name, value]) => settingStatement(role, name, value)),
+  ])
+}
+
+function settingStatement(role: string, name: string, value: string): string {
+  return `alter role ${quoteName(role)} set ${quoteName(name)} to ${quoteText(value)}`
+}
+
+function given(settings: RoleSettings): [string, string][] {
+  return Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
 }
 
 function refusal(name: string, sqlstate: string): PreconditionFailedError {
@@ -101,7 +117,18 @@ function refusal(name: string, sqlstate: string): PreconditionFailedError {
   return new PreconditionFailedError(`Setting ${name} cannot be made: the server ${why}.`)
 }
 
-const Found = z.object({ role: z.string(), connectionLimit: z.int(), settings: z.array(z.string()) })
+/** What `LIMITED` selects from pg_roles `r`. */
+export const Limited = z.object({ connectionLimit: z.int(), settings: z.array(z.string()) })
+export const LIMITED = `r.rolconnlimit as "connectionLimit", coalesce(r.rolconfig, '{}'::pg_catalog.text[]) as settings`
+
+export function isLimited(
+  role: z.output<typeof Limited>,
+  connectionLimit: number,
+  settings: RoleSettings,
+): boolean {
+  const meant = given(settings).map(([name, value]) => `${name}=${value}`)
+  return role.connectionLimit === connectionLimit && meant.every((setting) => role.settings.includes(setting))
+}
 
 async function readBack(
   admin: Session,
@@ -110,17 +137,10 @@ async function readBack(
   settings: RoleSettings,
 ): Promise<void> {
   const found = await admin.rows(
-    Found,
-    `select r.rolname::text as role, r.rolconnlimit as "connectionLimit",
-            coalesce(r.rolconfig, '{}'::pg_catalog.text[]) as settings
-       from pg_catalog.pg_roles r where r.rolname in (${roles.map(quoteText).join(', ')})`,
+    Limited,
+    `select ${LIMITED} from pg_catalog.pg_roles r where r.rolname in (${roles.map(quoteText).join(', ')})`,
   )
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined)
-  const meant = given.map(([name, value]) => `${name}=${value}`)
-  const isMeant = found.every(
-    (role) =>
-      role.connectionLimit === connectionLimit && meant.every((setting) => role.settings.includes(setting)),
-  )
+  const isMeant = found.every((role) => isLimited(role, connectionLimit, settings))
   if (found.length === roles.length && isMeant) return
   throw new InternalError(`limits of roles are not as they were set: ${JSON.stringify(found)}`)
 }

@@ -3,10 +3,10 @@ import { InternalError, SqlError } from '../../errors.ts'
 import type { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
 import type { Making } from './making.ts'
-import { type Names, rolesOf } from './names.ts'
-import type { Provisioning } from './provisioning.ts'
-import { setPassword } from './role-password.ts'
-import { limitRoles } from './role-settings.ts'
+import { rolesOf } from './names.ts'
+import type { Plan, Provisioning } from './provisioning.ts'
+import { loginStatement, setPassword, verifierOf } from './role-password.ts'
+import { isLimited, LIMITED, Limited, limitRoles, limitStatements } from './role-settings.ts'
 
 /** Tools that migrate keep a pool of their own. */
 const MIGRATOR_CONNECTIONS = 10
@@ -14,7 +14,9 @@ const MIGRATOR_CONNECTIONS = 10
 /** The roles of a tenant, of which slot A may log in. */
 export async function createRoles(provisioning: Provisioning): Promise<void> {
   await makeRoles(provisioning)
-  await letIn(provisioning, await provisioning.admin())
+  const admin = await provisioning.admin()
+  await letIn(provisioning, admin)
+  await readBackRoles(admin, provisioning.plan)
 }
 
 /**
@@ -24,11 +26,10 @@ export async function createRoles(provisioning: Provisioning): Promise<void> {
 export async function makeRoles(making: Making): Promise<void> {
   const { owner, migrator } = making.plan
   const admin = await making.admin()
-  const options = await membershipOptions(admin)
+  const options = membershipOptions(admin)
   const creations = rolesOf(making.plan).map(
     (role) => `create role ${quoteName(role)} nologin${role === migrator ? ' noinherit' : ''}`,
   )
-  await createAll(admin, creations)
   const memberships = rolesOf(making.plan).map((role) => `grant ${quoteName(role)} to current_user${options}`)
   if (migrator !== undefined) {
     const name = quoteName(migrator)
@@ -38,50 +39,56 @@ export async function makeRoles(making: Making): Promise<void> {
       `alter role ${name} set role to ${quoteName(owner)}`,
     )
   }
-  await admin.script(memberships.join(';'))
+  await allAtOnce(admin, [...creations, ...memberships], async () => {
+    // An earlier run made some.
+    for (const creation of creations) await admin.create(creation)
+    await admin.script(memberships.join(';'))
+  })
 }
 
-/** All at once, or, where an earlier run made some, one after another. */
-async function createAll(admin: Session, creations: readonly string[]): Promise<void> {
+/** In one transaction and one round trip; where the server refuses that, `oneByOne`, which says what it refused. */
+async function allAtOnce(
+  admin: Session,
+  statements: readonly string[],
+  oneByOne: () => Promise<void>,
+): Promise<void> {
   try {
-    await admin.script(creations.join(';'))
+    await admin.script(statements.join(';'))
   } catch (error) {
     if (!(error instanceof SqlError)) throw error
-    for (const creation of creations) await admin.create(creation)
+    await oneByOne()
   }
 }
 
 /**
  * Gives both slots the tenant's limits, and slot A its password: slot B gets one of its own at the first rotation.
+ * That the server kept the password is proved by the login that follows.
  * @param admin in any database.
  */
 export async function letIn(provisioning: Provisioning, admin: Session): Promise<void> {
   const { parts, server, plan } = provisioning
   const { connectionLimit, settings, slots } = plan
-  if (connectionLimit !== null) await limitRoles(admin, [slots.a, slots.b], connectionLimit, settings)
-  const setting = {
-    parts,
-    server,
-    password: () => provisioning.password(),
-    admin: () => Promise.resolve(admin),
-  }
-  await setPassword(setting, slots.a)
-  await readBack(admin, plan)
+  const both = [slots.a, slots.b]
+  const password = provisioning.password()
+  const limits = connectionLimit === null ? [] : limitStatements(both, connectionLimit, settings)
+  const login = loginStatement(slots.a, await verifierOf(parts, password))
+  await allAtOnce(admin, [...limits, login], async () => {
+    if (connectionLimit !== null) await limitRoles(admin, both, connectionLimit, settings)
+    const setting = { parts, server, password: () => password, admin: () => Promise.resolve(admin) }
+    await setPassword(setting, slots.a)
+  })
 }
 
 /** The admin must be able to become each role, to own its database or end its sessions; not to have its rights unasked. */
-export async function membershipOptions(admin: Session): Promise<string> {
-  const { version } = await admin.row(
-    z.object({ version: z.int() }),
-    `select pg_catalog.current_setting('server_version_num')::int as version`,
-  )
-  return version >= 160_000 ? ' with inherit false, set true' : ''
+export function membershipOptions(admin: Session): string {
+  return admin.majorVersion >= 16 ? ' with inherit false, set true' : ''
 }
 
-const Found = z.object({ name: z.string(), powers: z.string() })
+const Found = z.object({ name: z.string(), powers: z.string(), ...Limited.shape })
 
-async function readBack(admin: Session, names: Names): Promise<void> {
-  const { owner, slots, migrator } = names
+/** @throws {InternalError} where a role may more or less than it should. */
+export async function readBackRoles(admin: Session, plan: Plan): Promise<void> {
+  const { owner, slots, migrator, connectionLimit, settings } = plan
   const found = await admin.rows(
     Found,
     `select r.rolname::text as name, pg_catalog.concat_ws(',',
@@ -91,8 +98,9 @@ async function readBack(admin: Session, names: Names): Promise<void> {
          (select 'member of ' || pg_catalog.string_agg(distinct g.rolname::text, ' ')
             from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid
            where m.member = r.oid),
-         (select pg_catalog.string_agg(c, ' ') from pg_catalog.unnest(r.rolconfig) c where c like 'role=%')) as powers
-       from pg_catalog.pg_roles r where r.rolname in (${rolesOf(names).map(quoteText).join(', ')})`,
+         (select pg_catalog.string_agg(c, ' ') from pg_catalog.unnest(r.rolconfig) c where c like 'role=%')) as powers,
+         ${LIMITED}
+       from pg_catalog.pg_roles r where r.rolname in (${rolesOf(plan).map(quoteText).join(', ')})`,
   )
   const meant = new Map([
     [owner, ''],
@@ -100,7 +108,13 @@ async function readBack(admin: Session, names: Names): Promise<void> {
     [slots.b, ''],
   ])
   if (migrator !== undefined) meant.set(migrator, `member of ${owner},role=${owner}`)
-  const powers = new Map(found.map((role) => [role.name, role.powers]))
-  const isMeant = [...meant].every(([name, power]) => powers.get(name) === power)
-  if (!isMeant) throw new InternalError(`roles are not as they were made: ${JSON.stringify([...powers])}`)
+  const roles = new Map(found.map((role) => [role.name, role]))
+  const isMeant = [...meant].every(([name, power]) => roles.get(name)?.powers === power)
+  const areLimited =
+    connectionLimit === null ||
+    found
+      .filter(({ name }) => name === slots.a || name === slots.b)
+      .every((role) => isLimited(role, connectionLimit, settings))
+  if (isMeant && areLimited) return
+  throw new InternalError(`roles are not as they were made: ${JSON.stringify(found)}`)
 }

@@ -53,9 +53,11 @@ export async function tryEveryDoor(ground: LifecycleGround, count: number, close
   }
 }
 
+const STEPS = ['roles', 'database', 'open', 'furnish']
+
 export const shut = (count: number): Doors => ({
   early: [],
-  stepsTried: ['roles', 'database', 'close', 'open', 'furnish'],
+  stepsTried: STEPS,
   wrong: [],
-  tried: 5 * (count - 1) + count * (count + OPEN_TO_ALL.length),
+  tried: STEPS.length * (count - 1) + count * (count + OPEN_TO_ALL.length),
 })

@@ -3,9 +3,9 @@ import { PreconditionFailedError } from '../../../errors.ts'
 import type { Entry } from '../../../registry/registry.ts'
 import type { ServerRecord, Spare } from '../../../registry/server-record.ts'
 import { turnOn } from '../../server/turn.ts'
-import { quoteName, quoteText } from '../../sql-name.ts'
+import { quoteText } from '../../sql-name.ts'
 import type { Provisioning } from '../provisioning.ts'
-import { letIn } from '../roles.ts'
+import { letIn, readBackRoles } from '../roles.ts'
 
 /** One that is ready, and made of the same template. */
 export function spareFor({ spares }: ServerRecord, template: string | undefined): Spare | undefined {
@@ -28,18 +28,18 @@ const Stamp = z.object({ tenant: z.string(), generation: z.string(), state: z.st
 export async function claimSpare(provisioning: Provisioning): Promise<void> {
   const { plan, tenant } = provisioning
   const inside = await provisioning.adminInside()
-  const [id, incarnation] = [quoteText(tenant.id), quoteText(plan.incarnation)]
-  const found = await inside.transaction(async () => {
-    await inside.execute(`set local role ${quoteName(plan.owner)}`)
-    await inside.execute(
-      `update tenantry.stamp set tenant_id = ${id}, generation = ${plan.generation}, state = 'live'
-        where state = 'spare' and incarnation = ${incarnation}`,
-    )
-    return inside.row(
+  const found = await inside.asRole(plan.owner, () =>
+    inside.row(
       Stamp,
-      'select tenant_id as tenant, generation::text as generation, state from tenantry.stamp',
-    )
-  })
+      `with claimed as (
+         update tenantry.stamp set tenant_id = ${quoteText(tenant.id)}, generation = ${plan.generation}, state = 'live'
+          where state = 'spare' and incarnation = ${quoteText(plan.incarnation)}
+         returning tenant_id, generation, state)
+       select tenant_id as tenant, generation::text as generation, state from (
+         select * from claimed union all
+         select tenant_id, generation, state from tenantry.stamp where not exists (select from claimed)) s`,
+    ),
+  )
   const isOurs =
     found.tenant === tenant.id && found.generation === String(plan.generation) && found.state === 'live'
   if (!isOurs) {
@@ -48,4 +48,6 @@ export async function claimSpare(provisioning: Provisioning): Promise<void> {
     )
   }
   await letIn(provisioning, inside)
+  provisioning.early(() => provisioning.login())
+  await readBackRoles(inside, plan)
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { quoteName, quoteText } from '../../sql-name.ts'
-import { closeDatabase, createDatabase, openDatabase } from '../database.ts'
+import { createDatabase, openDatabase } from '../database.ts'
 import { furnish } from '../furnish.ts'
 import type { Making } from '../making.ts'
 import { namesOf, rolesOf } from '../names.ts'
@@ -14,7 +14,6 @@ const NOBODY = { tenant: '', generation: 0, state: 'spare' } as const
 export async function furnishSpare(making: Making): Promise<void> {
   await makeRoles(making)
   await createDatabase(making)
-  await closeDatabase(making)
   await openDatabase(making)
   await ownContents(making)
   await furnish(making, NOBODY)

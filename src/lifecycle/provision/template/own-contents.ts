@@ -4,8 +4,6 @@ import type { Session } from '../../session.ts'
 import { quoteName, quoteText } from '../../sql-name.ts'
 import type { Making } from '../making.ts'
 
-const Version = z.object({ version: z.int() })
-
 /**
  * Makes what was copied from a template the owner's, with the rights of the slots, as if the owner had made it there.
  * For that moment the owner is a member of the template's.
@@ -14,11 +12,7 @@ export async function ownContents(making: Making): Promise<void> {
   const { template, owner, slots } = making.plan
   if (template === undefined) return
   const inside = await making.adminInside()
-  const { version } = await inside.row(
-    Version,
-    `select pg_catalog.current_setting('server_version_num')::int as version`,
-  )
-  const options = version >= 160_000 ? ' with inherit true, set false' : ''
+  const options = inside.majorVersion >= 16 ? ' with inherit true, set false' : ''
   const [from, to] = [quoteName(template.owner), quoteName(owner)]
   await inside.execute(`grant ${from} to ${to}${options}`)
   await inside.asRole(owner, async () => {

@@ -45,7 +45,7 @@ async function createOwner(making: TemplateMaking): Promise<void> {
   const admin = await making.admin()
   const role = quoteName(making.plan.owner)
   await admin.create(`create role ${role} nologin`)
-  await admin.execute(`grant ${role} to current_user${await membershipOptions(admin)}`)
+  await admin.execute(`grant ${role} to current_user${membershipOptions(admin)}`)
 }
 
 /** The admin's own, and closed to everybody else before it is opened. */

@@ -1,11 +1,15 @@
 import { z } from 'zod'
-import { PreconditionFailedError } from '../../errors.ts'
+import { PreconditionFailedError, SqlError } from '../../errors.ts'
 import { adminTargetOf, targetOf } from '../../registry/route.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { Session } from '../session.ts'
 import { quoteName, quoteText } from '../sql-name.ts'
+
+const ROUNDS = 5
+const GONE_WITHIN_MS = 1_000
+const INSUFFICIENT_PRIVILEGE = '42501'
 
 /** What keeps a tenant out that is refused. */
 export interface Fence {
@@ -58,12 +62,63 @@ async function lockOut(admin: Session, roles: readonly string[]): Promise<number
   return ended
 }
 
-/** As the role itself, which ends its own sessions: the admin is no superuser. @returns how many ended. */
+/**
+ * As the role itself, which ends its own sessions: the admin is no superuser.
+ * @param role which may not log in any more: one that begins after this is not seen.
+ * @returns how many ended.
+ */
 export async function endSessionsOfRole(admin: Session, role: string): Promise<number> {
   const which = `s.usename = ${quoteText(role)}`
+  const isBeginning = (await beginningLogins(admin, role)).length > 0
   // A role that was half made may be one that the admin cannot become, and has no session.
-  if ((await countSessions(admin, which)) === 0) return 0
-  return admin.asRole(role, () => endSessions(admin, which))
+  if (!isBeginning && (await countSessions(admin, which)) === 0) return 0
+  return admin.asRole(role, async () => {
+    const ended = isBeginning ? await endBeginningLogins(admin, role) : 0
+    return ended + (await endSessions(admin, which))
+  })
+}
+
+/**
+ * Backends that no view names yet: each has a transaction while it logs in. One that found the role in order just before
+ * that was locked would be a session a moment later. None where the admin cannot become the role.
+ */
+async function beginningLogins(session: Session, role: string): Promise<number[]> {
+  const rows = await session.rows(
+    z.object({ pid: z.int() }),
+    `select l.pid from pg_catalog.pg_locks l
+      where l.locktype = 'virtualxid' and l.pid <> pg_catalog.pg_backend_pid()
+        and pg_catalog.pg_has_role(${quoteText(role)}, 'MEMBER')
+        and not exists (select from pg_catalog.pg_stat_activity s where s.pid = l.pid and s.usename is not null)`,
+  )
+  return rows.map(({ pid }) => pid)
+}
+
+/** @throws {PreconditionFailedError} where one does not end. */
+async function endBeginningLogins(session: Session, role: string): Promise<number> {
+  const strangers = new Set<number>()
+  let ended = 0
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const pids = (await beginningLogins(session, role)).filter((pid) => !strangers.has(pid))
+    if (pids.length === 0) return ended
+    for (const pid of pids) {
+      const outcome = await terminate(session, pid)
+      if (outcome === 'gone') ended += 1
+      if (outcome === 'not ours') strangers.add(pid)
+    }
+  }
+  throw new PreconditionFailedError('Logins of the tenant go on beginning or do not end.')
+}
+
+/** Whose a beginning login is, only the refusal to end it tells. */
+async function terminate(session: Session, pid: number): Promise<'gone' | 'there' | 'not ours'> {
+  try {
+    const text = `select pg_catalog.pg_terminate_backend(${pid}, ${GONE_WITHIN_MS}) as gone`
+    const { gone } = await session.row(z.object({ gone: z.boolean() }), text)
+    return gone ? 'gone' : 'there'
+  } catch (error) {
+    if (error instanceof SqlError && error.sqlstate === INSUFFICIENT_PRIVILEGE) return 'not ours'
+    throw error
+  }
 }
 
 function endOwnSessions(session: Session, { route }: TenantRecord): Promise<number> {
@@ -82,8 +137,6 @@ export async function countSessions(session: Session, which: string): Promise<nu
   return count
 }
 
-const ROUNDS = 5
-
 /**
  * @param which of `pg_stat_activity s`, as SQL.
  * @throws {PreconditionFailedError} where there are some again and again.
@@ -93,7 +146,7 @@ export async function endSessions(session: Session, which: string): Promise<numb
   for (let round = 1; round <= ROUNDS; round += 1) {
     const rows = await session.rows(
       z.object({ gone: z.boolean() }),
-      `select pg_catalog.pg_terminate_backend(s.pid, 1000) as gone from pg_catalog.pg_stat_activity s where ${which}`,
+      `select pg_catalog.pg_terminate_backend(s.pid, ${GONE_WITHIN_MS}) as gone from pg_catalog.pg_stat_activity s where ${which}`,
     )
     if (rows.length === 0) return ended
     ended += rows.filter(({ gone }) => gone).length

@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: { alias: { tenantry: fileURLToPath(new URL('./src/index.ts', import.meta.url)) } },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/shared-postgres/global-setup.ts'],
+    globalSetup: ['test/support/run-folder.ts', 'test/support/shared-postgres/global-setup.ts'],
     // Processes, not threads: a test may end or block its process without taking the others along.
     pool: 'forks',
     maxWorkers: Math.max(2, availableParallelism()),

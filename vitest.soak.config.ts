@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     ...base.test,
     include: ['test/**/*.soak.ts'],
+    // On the disk: a thousand databases are too much for memory, and their figures are those of a disk.
+    globalSetup: ['test/support/shared-postgres/global-setup.ts'],
     maxWorkers: 1,
     testTimeout: 1_800_000,
     hookTimeout: 600_000,

@@ -1,11 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isAlive, signal, signatureOf } from '../../src/demo/process-table.ts'
 
-/** One file for each server that a test run has started, so that the next run can stop what a killed one left. */
-const FOLDER = join(tmpdir(), `tenantry-tests-${userInfo().uid}`)
+/**
+ * One file for each server that a test run has started, so that the next run can stop what a killed one left:
+ * the same for every run, wherever it has its temporary files.
+ */
+const FOLDER = `/tmp/tenantry-tests-${userInfo().uid}`
 const GONE_MS = 5_000
 
 interface Started {

@@ -72,6 +72,8 @@ export async function issueCredential(
     await makePersonRole(sessions, record, role)
     await openTo(parts, sessions, server, role, password)
     await prove(parts, record, server, role, password)
+    // Whoever deletes it says so first and locks its roles after: one of us sees the other.
+    refuseUnfit((await findTenant(parts.registry, id)).record)
   } catch (error) {
     await undo(parts, sessions, record, role.login, actor)
     if (!(error instanceof SqlError)) throw error

@@ -203,7 +203,11 @@ export class Operation implements AsyncDisposable {
   #renew(): void {
     const isOld = Date.now() - Date.parse(this.#record.updatedAt) >= holdMs(this.#parts) / RENEWALS_IN_HOLD
     if (!isOld || this.#record.state !== 'running') return
-    this.keep({}, 'renew').catch(() => undefined) // the next change says what is wrong
+    const renewed = this.#last.then(async () => {
+      // What it waited for may have been the end of it.
+      if (this.#record.state === 'running') await this.#commit({}, 'renew', {})
+    })
+    this.#last = renewed.catch(() => undefined) // the next change says what is wrong
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
 import { PreconditionFailedError } from '../../errors.ts'
 import { targetOf } from '../../registry/route.ts'
 import { proveIdentity } from '../../router/identity.ts'
@@ -55,6 +56,8 @@ async function prove(rotation: Rotation): Promise<void> {
 async function switchOver(rotation: Rotation): Promise<void> {
   const { operation, parts, plan } = rotation
   await activeOnOld(rotation)
+  // A suspension locks both logins, and whoever resumes the tenant opens the one on record.
+  if (!(await mayLogin(await rotation.admin(), plan.to))) await make(rotation)
   await operation.keep({}, 'switch', {
     detail: { role: plan.to },
     tenant: (present) => {
@@ -100,6 +103,14 @@ async function activeOnOld(rotation: Rotation): Promise<TenantRecord> {
     throw error
   }
   return tenant
+}
+
+async function mayLogin(admin: Session, role: string): Promise<boolean> {
+  const { may } = await admin.row(
+    z.object({ may: z.boolean() }),
+    `select r.rolcanlogin as may from pg_catalog.pg_roles r where r.rolname = ${quoteText(role)}`,
+  )
+  return may
 }
 
 function refuseInactive({ id, status }: TenantRecord): void {

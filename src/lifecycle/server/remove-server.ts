@@ -1,7 +1,9 @@
 import { NotFoundError, PreconditionFailedError } from '../../errors.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import { auditEntry, type LifecycleParts } from '../parts.ts'
+import { drainServer } from './drain-server.ts'
 import { type ServerView, viewServer } from './server-view.ts'
+import { inTurn } from './turn.ts'
 
 const NAMED = 3
 
@@ -21,7 +23,32 @@ export async function removeServer(
   id: string,
   actor: string,
 ): Promise<ServerView> {
-  const { record, revision } = await serverEntry(registry, id)
+  const before = await serverEntry(registry, id)
+  await refuseUsed(registry, before)
+  // A tenant is begun on the revision that its server was read at. From here on none is, and those from before are seen.
+  if (!before.record.draining) await drainServer(registry, id, true, actor)
+  try {
+    await inTurn(() => remove(registry, id, actor))
+  } catch (error) {
+    if (error instanceof PreconditionFailedError && !before.record.draining)
+      await drainServer(registry, id, false, actor)
+    throw error
+  }
+  return viewServer(before.record, before.revision)
+}
+
+async function remove(registry: Registry, id: string, actor: string): Promise<void> {
+  const present = await serverEntry(registry, id)
+  if (!present.record.draining)
+    throw new PreconditionFailedError(`Somebody let tenants on server ${id} again meanwhile: it stays.`)
+  await refuseUsed(registry, present)
+  await registry.commit(
+    { removes: [{ kind: 'server', id }], audit: auditEntry(actor, 'server.remove', id) },
+    [{ kind: 'server', id, revision: present.revision }],
+  )
+}
+
+async function refuseUsed(registry: Registry, { id, record }: Entry<'server'>): Promise<void> {
   const { entries, next } = await registry.list('tenant', undefined, { server: id, limit: NAMED })
   if (entries.length > 0) {
     const names = `${entries.map((entry) => entry.id).join(', ')}${next === undefined ? '' : ', …'}`
@@ -35,11 +62,12 @@ export async function removeServer(
       `There are ${spares} spare databases and ${templates} templates of ours on server ${id}: drop them first.`,
     )
   }
-  await registry.commit(
-    { removes: [{ kind: 'server', id }], audit: auditEntry(actor, 'server.remove', id) },
-    [{ kind: 'server', id, revision }],
+  const making = record.spares?.operation ?? null
+  const last = making === null ? undefined : await registry.find('operation', making)
+  if (last === undefined || last.record.state === 'done') return
+  throw new PreconditionFailedError(
+    `A spare database may be half made on server ${id} (operation ${last.id}): keep none first, tenantry server spares ${id} --count 0`,
   )
-  return viewServer(record, revision)
 }
 
 /** Asked for by its name, one that is not there is not found; it is no defect of a tenant's route. */

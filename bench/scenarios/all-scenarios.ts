@@ -10,6 +10,7 @@ import { idleConnectionPlain, idleConnectionTls, memory } from './memory.ts'
 import { noisyNeighbour } from './noisy-neighbour.ts'
 import { oneTenant } from './one-tenant.ts'
 import { openingLimits } from './opening-limits.ts'
+import { provision, provisionSpare } from './provision.ts'
 import { rolesPgbouncer } from './roles-pgbouncer.ts'
 import { zipfPgbouncer } from './zipf-pgbouncer.ts'
 import { zipfPools } from './zipf-pools.ts'
@@ -29,6 +30,8 @@ export const SCENARIOS: readonly Scenario[] = [
   coldChurn,
   batchSweep,
   openingLimits,
+  provision,
+  provisionSpare,
   memory,
   idleConnectionPlain,
   idleConnectionTls,

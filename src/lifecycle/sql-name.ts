@@ -7,3 +7,8 @@ export function quoteName(name: string): string {
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
+
+/** Texts as a list for `in`; of none, one that nothing is in. */
+export function namesAsSql(names: readonly string[]): string {
+  return names.length === 0 ? 'null' : [...new Set(names)].map(quoteText).join(', ')
+}

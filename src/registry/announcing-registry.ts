@@ -13,6 +13,7 @@ export function announcing(registry: Registry, announce: (change: Change) => voi
     find: (kind, id, signal) => registry.find(kind, id, signal),
     findByAlias: (kind, value, signal) => registry.findByAlias(kind, value, signal),
     list: (kind, cursor, filter, signal) => registry.list(kind, cursor, filter, signal),
+    tenantsByServer: (signal) => registry.tenantsByServer(signal),
     commit: async (commit, expectations) => {
       const revisions = await registry.commit(commit, expectations)
       commit.puts?.forEach(({ kind, id }, index) => {

@@ -99,6 +99,10 @@ export class AwaitedRegistry implements Registry {
     return this.#now().list(kind, cursor, filter, signal)
   }
 
+  async tenantsByServer(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    return this.#now().tenantsByServer(signal)
+  }
+
   async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {
     return this.#now().commit(commit, expectations)
   }

@@ -24,6 +24,7 @@ export function matching(registry: Registry, wanted: Expectation): Registry {
     },
     findByAlias: (kind, value, signal) => registry.findByAlias(kind, value, signal),
     list: (kind, cursor, filter, signal) => registry.list(kind, cursor, filter, signal),
+    tenantsByServer: (signal) => registry.tenantsByServer(signal),
     commit: async (commit, expectations) => {
       if (isMatched) return registry.commit(commit, expectations)
       const own = expectations.find(isWanted)

@@ -4,6 +4,7 @@ import type { TrailFilter, TrailPage } from './audit/audit-trail.ts'
 import type { KeyRecord } from './key-record.ts'
 import type { OperationRecord } from './operation-record.ts'
 import type { ServerRecord } from './server-record.ts'
+import type { Vicinity } from './vicinity.ts'
 
 export interface Records {
   tenant: TenantRecord
@@ -64,8 +65,14 @@ export interface ListFilter {
   readonly status?: TenantRecord['status']
   /** Tenants only: those whose route leads to this server. */
   readonly server?: string
+  /** Tenants only: those whose route leads into a database of this name. */
+  readonly database?: string
+  /** Tenants only: those whose route logs in as this role. */
+  readonly role?: string
   /** Tenants only: those whose id begins so; a part of an id. */
   readonly prefix?: string
+  /** Tenants only. */
+  readonly near?: Vicinity
   /** Aliases, keys and operations: those of this tenant. */
   readonly tenant?: string
   /** Operations only. */
@@ -107,6 +114,9 @@ export interface Registry extends AsyncDisposable {
 
   /** In order of id, from after `cursor`. */
   list<K extends Kind>(kind: K, cursor?: string, filter?: ListFilter, signal?: AbortSignal): Promise<Page<K>>
+
+  /** How many tenants each server has by their routes, deleted ones left out. Servers without any are left out too. */
+  tenantsByServer(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>
 
   /**
    * All of it or nothing. Resolves the new revision of each put, in order.

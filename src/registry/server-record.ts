@@ -39,6 +39,13 @@ export const Cluster = z.strictObject({
 })
 export type Cluster = z.output<typeof Cluster>
 
+export function isSameCluster(one: Cluster, other: Cluster): boolean {
+  if (one.systemIdentifier !== null && other.systemIdentifier !== null) {
+    return one.systemIdentifier === other.systemIdentifier
+  }
+  return one.serverAddress !== null && one.serverAddress === other.serverAddress
+}
+
 /** As of a schema version: `2026-11`, `v42`. */
 export const TemplateName = z
   .string()

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Kind, ListFilter, Put, Registry } from '../../src/registry/registry.ts'
+import type { Cluster } from '../../src/registry/server-record.ts'
+import type { Vicinity } from '../../src/registry/vicinity.ts'
+import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import {
   alias,
   change,
@@ -71,6 +74,32 @@ export function describeEntries(backend: string, prepare: () => Promise<Registry
     })
   })
 
+  describe(`${backend} registry: counts`, () => {
+    it('follow every change of a tenant, and leave deleted ones out', async () => {
+      await using ground = await prepare()
+      await using registry = await ground.open()
+      expect(await registry.tenantsByServer()).toEqual(new Map())
+      await create(
+        registry,
+        ...['a', 'b', 'c'].map((id) => tenantOn(id, 'one')),
+        server('one'),
+        server('idle'),
+      )
+      await create(registry, tenantOn('d', 'two'), tenantOn('e', 'two', undefined, { status: 'deleted' }))
+      expect(await registry.tenantsByServer()).toEqual(new Map(Object.entries({ one: 3, two: 1 })))
+      await change(registry, tenantOn('a', 'two'))
+      await change(registry, tenantOn('b', 'one', undefined, { status: 'deleted' }))
+      await change(registry, tenantOn('e', 'two', undefined, { status: 'active' }))
+      await change(registry, tenantOn('d', 'two', undefined, { status: 'suspended' }))
+      expect(await registry.tenantsByServer()).toEqual(new Map(Object.entries({ one: 1, two: 3 })))
+      for (const id of ['a', 'b', 'c']) await remove(registry, 'tenant', id)
+      await create(registry, tenantOn('a', 'two')).catch(() => {})
+      await create(registry, tenantOn('a', 'two')).catch(() => {}) // a conflict: nothing is counted
+      await using replica = await ground.open()
+      expect(await replica.tenantsByServer()).toEqual(new Map([['two', 3]]))
+    })
+  })
+
   describe(`${backend} registry: lists`, () => {
     it('come in pages, in order of id, each entry once', async () => {
       await using ground = await prepare()
@@ -120,6 +149,55 @@ export function describeEntries(backend: string, prepare: () => Promise<Registry
       expect((await pagesOf(registry, 'tenant', both)).flat()).toEqual(['ab', 'ab-c'])
     })
 
+    it('find tenants by their database and by their role', async () => {
+      await using ground = await prepare()
+      await using registry = await ground.open()
+      for (const id of ['a', 'b', 'c', 'd']) {
+        const changes = { database: id < 'c' ? 'One db' : 'two', role: id === 'a' ? 'one' : 'Other role' }
+        await create(registry, tenant(id, { route: { ...tenantRecord(id).route, ...changes } }))
+      }
+      expect((await pagesOf(registry, 'tenant', { database: 'One db' })).flat()).toEqual(['a', 'b'])
+      expect((await pagesOf(registry, 'tenant', { role: 'Other role' })).flat()).toEqual(['b', 'c', 'd'])
+      const both = { database: 'two', role: 'Other role', server: 'main', limit: 1 }
+      expect(await pagesOf(registry, 'tenant', both)).toEqual([['c'], ['d']])
+      expect((await pagesOf(registry, 'tenant', { database: 'one db' })).flat()).toEqual([])
+      expect((await pagesOf(registry, 'tenant', { role: 'one', server: 'other' })).flat()).toEqual([])
+    })
+
+    it('find the tenants of a cluster by every name that it goes by, and of those whoever has something', async () => {
+      await using ground = await prepare()
+      await using registry = await ground.open()
+      await create(registry, ...TOWN)
+      const here: Vicinity = {
+        servers: ['one', 'two'],
+        clusters: [CLUSTER],
+        provisioned: ['t_made', 't_none'],
+      }
+      const found = async (near: Vicinity) => (await pagesOf(registry, 'tenant', { near, limit: 2 })).flat()
+      expect(await found(here)).toEqual(['by-address', 'by-id', 'made', 'on-one', 'on-two'])
+      const unidentified = { ...here, clusters: [{ ...CLUSTER, systemIdentifier: null }] }
+      expect(await found(unidentified)).toEqual(['by-address', 'made', 'on-one', 'on-two', 'other-id'])
+      expect(await found({ servers: [], clusters: [], provisioned: [] })).toEqual([])
+      const nothing = { databases: [], roles: [], databaseOids: [] }
+      expect(await found({ ...here, having: nothing })).toEqual([])
+      expect(
+        await found({ ...here, having: { ...nothing, databases: ['on-one db', 'elsewhere db'] } }),
+      ).toEqual(['on-one'])
+      expect(await found({ ...here, having: { ...nothing, roles: ['made_role', 'by-id_role'] } })).toEqual([
+        'by-id',
+        'made',
+      ])
+      // Of a pin of another cluster the number says nothing.
+      expect(await found({ ...here, having: { ...nothing, databaseOids: [7] } })).toEqual([
+        'by-address',
+        'by-id',
+      ])
+      const both = { ...nothing, roles: ['by-id_role'], databaseOids: [7] }
+      expect(await pagesOf(registry, 'tenant', { near: { ...here, having: both }, prefix: 'by-i' })).toEqual([
+        ['by-id'],
+      ])
+    })
+
     it('find aliases, keys and operations by their tenant', async () => {
       await using ground = await prepare()
       await using registry = await ground.open()
@@ -140,6 +218,40 @@ export function describeEntries(backend: string, prepare: () => Promise<Registry
       expect((await pagesOf(registry, 'operation', { tenant: 'globex' })).flat()).toEqual([])
     })
   })
+}
+
+const CLUSTER = { systemIdentifier: '7000', serverAddress: '10.0.0.1:5432' }
+
+/** On servers one to three, and pinned to one cluster or another; each with a database and a role named after it. */
+const TOWN = [
+  tenantOn('on-one', 'one', { ...CLUSTER, systemIdentifier: '8000', serverAddress: null }),
+  tenantOn('on-two', 'two'),
+  tenantOn('elsewhere', 'three'),
+  tenantOn('by-id', 'three', { ...CLUSTER, serverAddress: null }),
+  tenantOn('by-address', 'three', { ...CLUSTER, systemIdentifier: null }),
+  tenantOn('other-id', 'three', { ...CLUSTER, systemIdentifier: '8000' }),
+  tenantOn('other-address', 'three', { systemIdentifier: null, serverAddress: '10.0.0.2:5432' }),
+  tenantOn('made', 'three', undefined, { origin: 'provisioned' }, 't_made'),
+  tenantOn('made-elsewhere', 'three', undefined, { origin: 'provisioned' }, 't_other'),
+  tenantOn('namesake', 'three', undefined, {}, 't_made'),
+]
+
+function tenantOn(
+  id: string,
+  server: string,
+  cluster?: Cluster,
+  changes: Partial<TenantRecord> = {},
+  database = `${id} db`,
+): Put {
+  const pin = cluster && {
+    kind: 'pin' as const,
+    ...cluster,
+    databaseOid: 7,
+    databaseName: database,
+    shared: false,
+  }
+  const route = { ...tenantRecord(id).route, server, database }
+  return tenant(id, { route, identity: pin ?? null, ...changes })
 }
 
 async function pagesOf(registry: Registry, kind: Kind, filter: ListFilter): Promise<string[][]> {

@@ -151,6 +151,9 @@ export class ControlledRegistry implements Registry {
     const entries = [...this.#entries.values()].filter((entry): entry is Entry<K> => entry.kind === kind)
     return { entries, next: undefined }
   }
+  tenantsByServer(): never {
+    throw new UnsupportedError('tenantsByServer', 'the directory does not use it')
+  }
   commit(): never {
     throw new UnsupportedError('commit', 'the directory does not use it')
   }

@@ -11,7 +11,7 @@ import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
 import { checkIsolation } from '../tenant/isolation.ts'
-import { type Neighbours, neighboursOf } from '../tenant/neighbours.ts'
+import { allNeighboursOf, type Neighbours } from '../tenant/neighbours.ts'
 import { viewTenant } from '../tenant/tenant-view.ts'
 import { holds } from './access-list.ts'
 import { type Adopting, AdoptionData, adoptingOf, adoptionOf, asBefore } from './adoption.ts'
@@ -165,7 +165,7 @@ async function lookAsBefore(
   await using old = await oldLogin(parts, tenant, data)
   const server = await findServer(parts.registry, data.before.route.server)
   const place = { server, pin: await readPin(old.connection), except: tenant.id }
-  const neighbours = await neighboursOf(parts.registry, old, place)
+  const neighbours = await allNeighboursOf(parts.registry, old, place)
   return { isolation: await checkIsolation(old, neighbours), neighbours }
 }
 

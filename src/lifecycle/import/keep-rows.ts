@@ -11,7 +11,7 @@ import { inTurn, turnOn } from '../server/turn.ts'
 import type { Session } from '../session.ts'
 import { isolationOf } from '../tenant/isolation.ts'
 import { serverFor } from '../tenant/look-around.ts'
-import { livesIn, type Neighbours, neighboursOf } from '../tenant/neighbours.ts'
+import { livesIn, type Neighbours, neighboursBothWays } from '../tenant/neighbours.ts'
 import { notIsolatedAnyMore, registeredTenant, withinRole } from '../tenant/registered-tenant.ts'
 import { standingOf } from './check-list.ts'
 import type { ImportRow } from './import-row.ts'
@@ -91,7 +91,8 @@ async function keepOnce(
   const { parts, operation } = run
   const server = await settledServer(run, first, capacity)
   const place = { server: server.record, pin: first.pin, except: '' }
-  const neighbours = await neighboursOf(parts.registry, session, place)
+  const logins = { roles: probed.map(({ role }) => role), pins: probed.map(({ pin }) => pin) }
+  const neighbours = await neighboursBothWays(parts.registry, session, place, logins)
   const { newcomers, there, refused } = await admit(run, { server: server.id, neighbours, capacity }, probed)
   const findings = await findingsOn(session, neighbours, newcomers)
   const exposed = await exposedBy(session, neighbours, newcomers)

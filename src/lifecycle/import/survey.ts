@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Session } from '../session.ts'
-import { namesAsSql, type RolePowers } from '../tenant/isolation.ts'
+import { namesAsSql } from '../sql-name.ts'
+import type { RolePowers } from '../tenant/isolation.ts'
 
 const Powers = z.object({
   role: z.string(),

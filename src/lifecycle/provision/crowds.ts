@@ -30,14 +30,5 @@ async function censusOf(registry: Registry): Promise<Census> {
 
 async function takeCensus(registry: Registry): Promise<Census> {
   const at = performance.now()
-  const crowds = new Map<string, number>()
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { limit: 1000 })
-    for (const { record } of page.entries) {
-      const { server } = record.route
-      if (record.status !== 'deleted') crowds.set(server, (crowds.get(server) ?? 0) + 1)
-    }
-    if (page.next === undefined) return { at, crowds }
-    cursor = page.next
-  }
+  return { at, crowds: new Map(await registry.tenantsByServer()) }
 }

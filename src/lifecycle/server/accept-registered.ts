@@ -1,11 +1,12 @@
 import { LoginFailedError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import { targetOf } from '../../registry/route.ts'
+import { isSameCluster } from '../../registry/server-record.ts'
 import { type Pin, pinDifference, readPin } from '../../router/identity.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import { Session } from '../session.ts'
 import { type Acceptance, type Finding, recogniseBy, refused } from './acceptance.ts'
-import { isSameCluster, isSettled, settleServer } from './cluster.ts'
+import { isSettled, settleServer } from './cluster.ts'
 import { findServerEntry } from './server-view.ts'
 import { inTurn } from './turn.ts'
 

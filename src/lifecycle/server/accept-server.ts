@@ -93,8 +93,8 @@ async function look(acceptance: Acceptance, entry: Entry<'tenant'>) {
 async function tenantsOf(registry: Registry, server: string): Promise<Entry<'tenant'>[]> {
   const tenants: Entry<'tenant'>[] = []
   for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { limit: 1000 })
-    tenants.push(...page.entries.filter(({ record }) => record.route.server === server))
+    const page = await registry.list('tenant', cursor, { server, limit: 1000 })
+    tenants.push(...page.entries)
     if (page.next === undefined) return tenants
     cursor = page.next
   }

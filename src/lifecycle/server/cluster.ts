@@ -1,5 +1,5 @@
 import type { Entry, Registry } from '../../registry/registry.ts'
-import type { Cluster, ServerRecord } from '../../registry/server-record.ts'
+import { type Cluster, isSameCluster, type ServerRecord } from '../../registry/server-record.ts'
 import { auditEntry, now } from '../parts.ts'
 
 /** What a login saw, and of what was refused to it, what an earlier one saw there. */
@@ -8,13 +8,6 @@ export function clusterSeen(seen: Cluster, before: Cluster | undefined): Cluster
     systemIdentifier: seen.systemIdentifier ?? before?.systemIdentifier ?? null,
     serverAddress: seen.serverAddress ?? before?.serverAddress ?? null,
   }
-}
-
-export function isSameCluster(one: Cluster, other: Cluster): boolean {
-  if (one.systemIdentifier !== null && other.systemIdentifier !== null) {
-    return one.systemIdentifier === other.systemIdentifier
-  }
-  return one.serverAddress !== null && one.serverAddress === other.serverAddress
 }
 
 /** Whether another server on record is the cluster that was seen through `own`. */

@@ -3,7 +3,7 @@ import type { Entry } from '../../registry/registry.ts'
 import type { Isolation } from '../../tenant/tenant-record.ts'
 import { now } from '../parts.ts'
 import type { Session } from '../session.ts'
-import { quoteText } from '../sql-name.ts'
+import { namesAsSql } from '../sql-name.ts'
 import type { Neighbours } from './neighbours.ts'
 
 const Powers = z.object({
@@ -85,10 +85,6 @@ export async function rolesLetIn(
           or pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))`,
   )
   return new Set(rows.map(({ name }) => name))
-}
-
-export function namesAsSql(names: readonly string[]): string {
-  return names.length === 0 ? 'null' : [...new Set(names)].map(quoteText).join(', ')
 }
 
 function some(names: readonly string[], count = names.length): string {

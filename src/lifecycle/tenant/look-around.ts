@@ -10,7 +10,7 @@ import { addressOfDsn, nameForServer, serverOfDsn } from '../server/server-of-ds
 import { allServers } from '../server/server-view.ts'
 import type { Session } from '../session.ts'
 import { checkIsolation, rolesLetIn } from './isolation.ts'
-import { type Neighbours, neighboursOf } from './neighbours.ts'
+import { type Neighbours, neighboursBothWays } from './neighbours.ts'
 
 /** The tenant's own role in its database, and what it saw of both. */
 export interface Login {
@@ -45,7 +45,7 @@ export async function lookAround(parts: LifecycleParts, login: Login, wanted: Wa
   const { session, pin } = login
   const server = await serverFor(parts, wanted.server, login)
   const place = { server: server.record, pin, except: wanted.id }
-  const neighbours = await neighboursOf(parts.registry, session, place)
+  const neighbours = await neighboursBothWays(parts.registry, session, place)
   const [there] = neighbours.sharers
   if (there !== undefined && !wanted.shared) {
     throw new PreconditionFailedError(

@@ -1,52 +1,105 @@
-import { z } from 'zod'
 import type { Entry, Registry } from '../../registry/registry.ts'
-import type { ServerRecord } from '../../registry/server-record.ts'
+import { isSameCluster, type ServerRecord } from '../../registry/server-record.ts'
+import type { Vicinity } from '../../registry/vicinity.ts'
 import type { Pin } from '../../router/identity.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
-import { clusterSeen, isOneServer, isSameCluster } from '../server/cluster.ts'
+import { clusterSeen, isOneServer } from '../server/cluster.ts'
 import { allServers } from '../server/server-view.ts'
 import type { Session } from '../session.ts'
+import { type Doors, readDoors } from './doors.ts'
 
 /** Who else is on the cluster of a session, under whatever name its server is on record. */
 export interface Neighbours {
   /** Every server on record that is this cluster. */
   readonly servers: readonly Entry<'server'>[]
-  /** Every other tenant of it. */
+  /** Other tenants of it: those that were asked for. Deleted ones too, as they may be had back. */
   readonly tenants: readonly Entry<'tenant'>[]
   /** Those of them that live in the very database of the session. */
   readonly sharers: readonly Entry<'tenant'>[]
 }
 
-/** @param server that the session was opened to. @param pin read over the session. */
-export async function neighboursOf(
+interface Place {
+  /** That the session was opened to. */
+  readonly server: ServerRecord
+  /** Read over the session. */
+  readonly pin: Pin
+  /** A tenant that is nobody's neighbour: the one whose neighbours are looked for. */
+  readonly except: string
+}
+
+/** Roles, as the server calls them, and the databases that they are logins of. */
+export interface Logins {
+  readonly roles: readonly string[]
+  readonly pins: readonly Pin[]
+}
+
+/** Whose database the role of the session may enter, and who has the same role or database. */
+export function neighboursOf(registry: Registry, session: Session, place: Place): Promise<Neighbours> {
+  return look(registry, session, place, { pins: [place.pin], inward: false })
+}
+
+/** As `neighboursOf`, and whose own role may enter the database. @param logins default: the session's own */
+export function neighboursBothWays(
   registry: Registry,
   session: Session,
-  { server, pin, except }: { readonly server: ServerRecord; readonly pin: Pin; readonly except: string },
+  place: Place,
+  logins?: Logins,
+): Promise<Neighbours> {
+  return look(registry, session, place, { ...(logins ?? { pins: [place.pin] }), inward: true })
+}
+
+/** Everybody, for what concerns a cluster as a whole. */
+export function allNeighboursOf(registry: Registry, session: Session, place: Place): Promise<Neighbours> {
+  return look(registry, session, place, undefined)
+}
+
+type Wanted = Pick<Logins, 'pins'> & { readonly roles?: readonly string[]; readonly inward: boolean }
+
+async function look(
+  registry: Registry,
+  session: Session,
+  { server, pin, except }: Place,
+  wanted: Wanted | undefined,
 ): Promise<Neighbours> {
   const seen = clusterSeen(pin, server.cluster)
-  // Before the tenants: whoever commits one after this changes the revision of a server read here.
+  // Before all else: whoever puts a tenant on record after this, or another role or database of one, changes the revision of
+  // a server read here. So what becomes a tenant's after the catalogs were read is not missed by who commits on these.
   const servers = (await allServers(registry)).filter(({ record }) => isOneServer(record, server, seen))
   const names = new Set([server.id, ...servers.map(({ id }) => id)])
-  const databases = await provisionedDatabases(session)
+  const { pins = [], roles, inward = false } = wanted ?? {}
+  const databases = pins.map(({ databaseName }) => databaseName)
+  const doors = await readDoors(session, { roles, databases, inward })
+  const provisioned = new Set(doors.provisioned)
   const isNeighbour = ({ route, identity, origin }: TenantRecord) =>
     names.has(route.server) ||
     (identity?.kind === 'pin' && isSameCluster(identity, seen)) ||
     // Made at random: no other cluster has a database of that name.
-    (origin === 'provisioned' && databases.has(route.database))
-  const tenants = (await allTenants(registry)).filter(
+    (origin === 'provisioned' && provisioned.has(route.database))
+  const near = {
+    servers: [...names],
+    // A pin without an identifier may be one with pins that the server on record is not one with.
+    clusters: [
+      seen,
+      ...[pin, ...pins].filter(({ systemIdentifier }) => systemIdentifier === null).slice(0, 1),
+    ],
+    ...(wanted === undefined ? { provisioned: doors.provisioned } : narrowed(doors, pins)),
+  }
+  const tenants = (await tenantsNear(registry, near)).filter(
     ({ id, record }) => id !== except && isNeighbour(record),
   )
   const sharers = tenants.filter(({ record }) => livesIn(record, pin))
   return { servers, tenants, sharers }
 }
 
-async function provisionedDatabases(session: Session): Promise<Set<string>> {
-  const rows = await session.rows(
-    z.object({ name: z.string() }),
-    `select datname::pg_catalog.text as name from pg_catalog.pg_database
-      where datname operator(pg_catalog.~) '^t_[a-z2-7]{26}$'`,
-  )
-  return new Set(rows.map(({ name }) => name))
+/** To those who have one of the roles, or a database that they lead into. */
+function narrowed({ databases, roles, provisioned }: Doors, pins: readonly Pin[]) {
+  // A role of ours is named after its database.
+  const homes = new Set([...databases, ...roles.map((role) => role.slice(0, 't_'.length + 26))])
+  const databaseOids = pins.map(({ databaseOid }) => databaseOid)
+  return {
+    provisioned: provisioned.filter((name) => homes.has(name)),
+    having: { databases, roles, databaseOids },
+  }
 }
 
 /** Of a tenant of the same cluster: whether its database is the one of this pin, renamed or not. */
@@ -55,11 +108,10 @@ export function livesIn({ route, identity }: TenantRecord, pin: Pin): boolean {
   return identity?.kind === 'pin' && isSameCluster(identity, pin) && identity.databaseOid === pin.databaseOid
 }
 
-/** Deleted ones too, as they may be had back. For lifecycle only: a request never reads them all. */
-async function allTenants(registry: Registry): Promise<Entry<'tenant'>[]> {
+async function tenantsNear(registry: Registry, near: Vicinity): Promise<Entry<'tenant'>[]> {
   const tenants: Entry<'tenant'>[] = []
   for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { limit: 1000 })
+    const page = await registry.list('tenant', cursor, { near, limit: 1000 })
     tenants.push(...page.entries)
     if (page.next === undefined) return tenants
     cursor = page.next

@@ -8,7 +8,7 @@ import type { TrailFilter, TrailPage } from '../audit/audit-trail.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
 import { refuseMalformedCommit } from '../commit-rules.ts'
 import { FeedRetry } from '../feed-retry.ts'
-import { pageSize, passes } from '../list-filter.ts'
+import { pageSize, passing } from '../list-filter.ts'
 import { parseStoredRecord } from '../record-schema.ts'
 import type {
   ChangeBatch,
@@ -20,6 +20,7 @@ import type {
   Page,
   Registry,
 } from '../registry.ts'
+import { countByServer } from '../vicinity.ts'
 import { Wakeup } from '../wakeup.ts'
 import { parseConsulUrl } from './consul-address.ts'
 import { parseHead, readTrail } from './consul-audit.ts'
@@ -44,6 +45,8 @@ export interface ConsulRegistryOptions {
 
 /** A watch answers at least so often, which tells followers that Consul still does. */
 const WATCH_MS = 1_000
+/** Records held at once while all are read. */
+const AT_ONCE = 1_000
 /** Tries of one commit or generation while others are quicker. */
 const MAX_TRIES = 100
 
@@ -132,16 +135,29 @@ export class ConsulRegistry implements Registry {
   ): Promise<Page<K>> {
     const ids = (await this.#idsOf(kind, filter, signal)).filter((id) => cursor === undefined || id > cursor)
     const size = pageSize(filter)
+    const passes = passing(filter)
     const found: Entry<K>[] = []
     // One more than the page holds, to know whether there is a next one.
     for (let start = 0; start < ids.length && found.length <= size; start += size) {
       const keys = ids.slice(start, start + size).map((id) => this.#keys.entry(kind, id))
       const items = await this.#client.getMany(keys, signal)
       const entries = items.map((item) => entryOf(kind, idOfKey(item.key), item))
-      found.push(...entries.filter((entry) => passes(entry, filter)).sort((a, b) => (a.id < b.id ? -1 : 1)))
+      found.push(...entries.filter(passes).sort((a, b) => (a.id < b.id ? -1 : 1)))
     }
     const entries = found.slice(0, size)
     return { entries, next: found.length > size ? entries.at(-1)?.id : undefined }
+  }
+
+  /** Reads them all: Consul does not count. */
+  async tenantsByServer(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const keys = await this.#client.keys(this.#keys.entries('tenant'), signal)
+    const counts = new Map<string, number>()
+    for (let start = 0; start < keys.length; start += AT_ONCE) {
+      const items = await this.#client.getMany(keys.slice(start, start + AT_ONCE), signal)
+      const entries = items.map((item) => entryOf('tenant', idOfKey(item.key), item))
+      countByServer(entries, counts)
+    }
+    return counts
   }
 
   commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {

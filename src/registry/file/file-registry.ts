@@ -8,7 +8,7 @@ import type { AuditKey } from '../audit/audit-key.ts'
 import type { TrailFilter, TrailPage } from '../audit/audit-trail.ts'
 import { batchAfter, parsePosition } from '../change-log.ts'
 import { refuseMalformedCommit } from '../commit-rules.ts'
-import { pageSize, passes } from '../list-filter.ts'
+import { pageSize, passing } from '../list-filter.ts'
 import type {
   ChangeBatch,
   Commit,
@@ -19,6 +19,7 @@ import type {
   Page,
   Registry,
 } from '../registry.ts'
+import { countByServer } from '../vicinity.ts'
 import { Wakeup } from '../wakeup.ts'
 import { AuditFile } from './audit-file.ts'
 import { entryKey, type FileState, withCommit } from './file-state.ts'
@@ -109,14 +110,19 @@ export class FileRegistry implements Registry {
     signal?: AbortSignal,
   ): Promise<Page<K>> {
     const state = await this.#current(signal)
+    const passes = passing(filter)
     const all = [...state.entries.values()]
-      .filter(
-        (entry) =>
-          entry.kind === kind && (cursor === undefined || entry.id > cursor) && passes(entry, filter),
-      )
+      .filter((entry) => entry.kind === kind && (cursor === undefined || entry.id > cursor) && passes(entry))
       .sort((a, b) => (a.id < b.id ? -1 : 1)) as Entry<K>[] // filtered by kind
     const entries = all.slice(0, pageSize(filter))
     return { entries, next: entries.length < all.length ? entries.at(-1)?.id : undefined }
+  }
+
+  async tenantsByServer(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const { entries } = await this.#current(signal)
+    return countByServer(
+      [...entries.values()].filter((entry) => entry.kind === 'tenant') as Entry<'tenant'>[],
+    )
   }
 
   async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {

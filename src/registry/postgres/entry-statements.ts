@@ -1,6 +1,7 @@
 import type { Statement } from '../../connection/connection.ts'
 import { pageSize } from '../list-filter.ts'
 import type { Kind, ListFilter } from '../registry.ts'
+import { DATABASE, placesIn, ROLE, SERVER } from './places.ts'
 
 const COLUMNS = 'id, revision::text, record::text'
 
@@ -41,8 +42,9 @@ export function listStatement(
   if (kind === 'tenant') {
     if (filter.status !== undefined)
       where((param) => `(record ->> 'status') collate "C" = ${param}`, filter.status)
-    if (filter.server !== undefined)
-      where((param) => `(record -> 'route' ->> 'server') collate "C" = ${param}`, filter.server)
+    if (filter.server !== undefined) where((param) => `${SERVER} = ${param}`, filter.server)
+    if (filter.database !== undefined) where((param) => `${DATABASE} = ${param}`, filter.database)
+    if (filter.role !== undefined) where((param) => `${ROLE} = ${param}`, filter.role)
     if (filter.prefix !== undefined) {
       where((param) => `id >= ${param}`, filter.prefix)
       // Beyond every character that an id may have.
@@ -55,14 +57,24 @@ export function listStatement(
   if (kind === 'operation' && filter.state !== undefined)
     where((param) => `(record ->> 'state') collate "C" = ${param}`, filter.state)
   const size = pageSize(filter)
-  params.push(size + 1)
-  const page = `from tenantry_registry.entry where ${conditions.join(' and ')} order by id limit $${params.length}`
+  const add = (value: unknown) => `$${params.push(value)}`
+  const places = kind === 'tenant' && filter.near ? placesIn(filter.near, add) : undefined
+  const matching = (more: readonly string[] = []) =>
+    `from tenantry_registry.entry where ${[...conditions, ...more].join(' and ')}`
+  const page = `order by id limit ${add(size + 1)}`
   // Of a label that neither few nor most have, the ids are found in an index alone, and only a page of records is read.
   const isByLabel = kind === 'tenant' && Object.keys(filter.labels ?? {}).length > 0
-  const ofIds = `from tenantry_registry.entry where kind = '${kind}' and id = any (array(select id ${page})) order by id`
+  // Each place by an index of its own: all at once, the planner may rather walk through every tenant in order.
+  const ids = places
+    ? `select id from (${places.map((place) => `select id ${matching([place])}`).join(' union ')}) as found ${page}`
+    : `select id ${matching()} ${page}`
+  const isByIds = isByLabel || places !== undefined
+  const found = isByIds
+    ? `from tenantry_registry.entry where kind = '${kind}' and id = any (array(${ids})) order by id`
+    : `${matching()} ${page}`
   return {
     statement: {
-      text: `select ${COLUMNS} ${isByLabel ? ofIds : page}`,
+      text: `select ${COLUMNS} ${found}`,
       params,
       // Planned for these values each time: whether an index helps depends on how rare they are.
       prepare: false,

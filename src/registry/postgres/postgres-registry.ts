@@ -133,6 +133,13 @@ export class PostgresRegistry implements Registry {
     return { entries, next: found.length > size ? entries.at(-1)?.id : undefined }
   }
 
+  async tenantsByServer(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const text = 'select server, tenants::int from tenantry_registry.crowd where tenants > 0'
+    const { rows } = await this.#run({ text }, true, signal)
+    const counted = rows as { server: string; tenants: number }[] // the columns of the statement above
+    return new Map(counted.map(({ server, tenants }) => [server, tenants]))
+  }
+
   async commit(commit: Commit, expectations: readonly Expectation[]): Promise<readonly number[]> {
     refuseMalformedCommit(commit, expectations)
     return available(this.#commits.commit(commit, expectations))

@@ -8,6 +8,8 @@ const TIMEOUT_MS = 10_000
 
 export interface ServiceRequest {
   readonly method?: 'GET' | 'POST'
+  /** Sent as JSON. */
+  readonly body?: unknown
   /** Statuses whose body is an answer too, and no problem. */
   readonly alsoAnswers?: readonly number[]
 }
@@ -20,7 +22,7 @@ export async function askService(
   cli: CommandLine,
   command: Command,
   path: string,
-  { method = 'GET', alsoAnswers = [] }: ServiceRequest = {},
+  { alsoAnswers = [], ...request }: ServiceRequest = {},
 ): Promise<unknown> {
   const { opsUrl, operatorKey } = settingsFor(cli, globalsOf(command))
   if (operatorKey === undefined) {
@@ -28,7 +30,7 @@ export async function askService(
       'no operator key: set TENANTRY_OPERATOR_KEY (`tenantry key create --operator viewer`)',
     )
   }
-  const response = await ask(new URL(path, opsUrl), operatorKey.reveal(), method)
+  const response = await ask(new URL(path, opsUrl), operatorKey.reveal(), request)
   if (response.status === 401) throw new UnauthorizedError(`${opsUrl} does not know the key`)
   if (response.status === 403) throw new ForbiddenError(`the role of the key does not reach ${path}`)
   const body: unknown = await response.json().catch(() => undefined)
@@ -41,10 +43,15 @@ export async function askService(
 
 const Problem = z.looseObject({ code: z.string(), detail: z.string() })
 
-async function ask(url: URL, key: string, method: string): Promise<Response> {
+async function ask(
+  url: URL,
+  key: string,
+  { method = 'GET', body }: Omit<ServiceRequest, 'alsoAnswers'>,
+): Promise<Response> {
   try {
     return await fetch(url, {
       method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       headers: { authorization: `Bearer ${key}` },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       redirect: 'error', // the key is for this address

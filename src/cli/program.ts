@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ZodError, z } from 'zod'
 import { type ErrorCode, TenantryError } from '../errors.ts'
+import { VERSION } from '../telemetry/version.ts'
 import { addAuditTail } from './audit/tail.ts'
 import { addAuditVerify } from './audit/verify.ts'
 import type { CommandLine } from './command-line.ts'
@@ -16,6 +17,7 @@ import { addLoad } from './load.ts'
 import { addOperationList } from './operation/list.ts'
 import { addOperationResume } from './operation/resume.ts'
 import { addOperationShow } from './operation/show.ts'
+import { addPoolCancel } from './pool/cancel.ts'
 import { addPoolEvict } from './pool/evict.ts'
 import { addPoolStats } from './pool/stats.ts'
 import { addPoolTop } from './pool/top.ts'
@@ -81,6 +83,8 @@ export async function runCommandLine(cli: CommandLine, args: readonly string[]):
 export function commandTree(cli: CommandLine): Command {
   const root = new Command('tenantry')
     .description('Routes an application to one Postgres database per tenant.')
+    .version(VERSION)
+    .enablePositionalOptions() // `exec --version NAME` is that verb's own
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('--help shows what it takes, with an example')
@@ -116,7 +120,7 @@ export function commandTree(cli: CommandLine): Command {
   const operation = root.command('operation').description('what was begun and may have to be gone on with')
   for (const add of [addOperationList, addOperationShow, addOperationResume]) add(operation, cli)
   const pool = root.command('pool').description('pools of a running service')
-  for (const add of [addPoolStats, addPoolTop, addPoolEvict, addPoolWarm]) add(pool, cli)
+  for (const add of [addPoolStats, addPoolTop, addPoolCancel, addPoolEvict, addPoolWarm]) add(pool, cli)
   for (const add of [addDoctor, addWhy]) add(root, cli)
   const audit = root.command('audit').description('who changed what, and who was refused')
   for (const add of [addAuditTail, addAuditVerify]) add(audit, cli)

@@ -10,6 +10,7 @@ import { type Access, OPERATOR_ROUTES, type OperatorRoute } from './admin/access
 import { tenantAdopt } from './admin/adopt-route.ts'
 import { aliasAdd, aliasList, aliasRemove } from './admin/alias-routes.ts'
 import { auditList, auditVerify } from './admin/audit-routes.ts'
+import { tenantCancel } from './admin/cancel-route.ts'
 import { credentialIssue, credentialList, credentialRevoke } from './admin/credential-routes.ts'
 import { tenantDelete, tenantPurge, tenantPurgeExpired, tenantUndelete } from './admin/deletion-routes.ts'
 import { doctorFix, doctorShow } from './admin/doctor-routes.ts'
@@ -58,7 +59,7 @@ import type { OperatorEnv } from './request-context.ts'
 import type { RequestObserver } from './request-observation.ts'
 
 export interface OperatorAppDeps {
-  readonly router: Pick<TenantRouter, 'stats' | 'lease' | 'explain'>
+  readonly router: Pick<TenantRouter, 'stats' | 'lease' | 'explain' | 'cancel'>
   readonly directory: NonNullable<WhySources['directory']>
   readonly baseDomain?: string | undefined
   readonly lifecycle: LifecycleParts
@@ -134,6 +135,7 @@ function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<Operat
     'POST /v1/tenants/:id/resume': tenantResume(lifecycle),
     'POST /v1/tenants/:id/check': tenantCheck(lifecycle),
     'POST /v1/tenants/:id/evict': tenantEvict(lifecycle, deps.means),
+    'POST /v1/tenants/:id/cancel': tenantCancel(lifecycle, router),
     'POST /v1/tenants/:id/warm': tenantWarm(lifecycle, router),
     'GET /v1/why/:id': whyShow({ ...deps, registry: lifecycle.registry }),
     'GET /v1/doctor': doctorShow(lifecycle),

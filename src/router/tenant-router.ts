@@ -17,6 +17,7 @@ import { statusError, termsError } from './admission.ts'
 import { Breakers } from './breaker/breakers.ts'
 import { failureClass } from './breaker/failure-class.ts'
 import type { OpenGate } from './breaker/open-gate.ts'
+import { cancelStatements, type StatementsCancelled } from './cancel-statements.ts'
 import { EventHub, type RouterEvents } from './events.ts'
 import { explainTenant, type KnownRoute, type TenantExplanation } from './explanation.ts'
 import { Fences } from './fences.ts'
@@ -170,6 +171,11 @@ export class TenantRouter implements AsyncDisposable {
   evict(id: string): number {
     const pool = this.#scheduler.current(parseTenantId(id))
     return pool ? this.#scheduler.evict(pool, 'operator') : 0
+  }
+
+  /** Cancels what the tenant's leases run and have been running for so long; they stay. Never rejects. */
+  cancel(id: string, longerThanMs = 0): Promise<StatementsCancelled> {
+    return cancelStatements(this.#scheduler.pools, parseTenantId(id), longerThanMs)
   }
 
   /** Refuses the tenant in this process and ends what it has open, whatever its record says, until that is disposed of. */

@@ -35,6 +35,23 @@ describe('with a running service', () => {
     expect(evicted).toMatchObject({ code: 0, out: expect.stringMatching(/^acme: 1 idle connections closed/) })
   })
 
+  it('cancels what a tenant runs, and says what of it ended', async () => {
+    const path = '/v1/query'
+    const { key } = await world.tenant('slow')
+    const asked = world.ask(path, { key, body: { sql: 'select pg_sleep(20)' } })
+    const left = 'slow: 0 statements cancelled; 1 younger went on'
+    await vi.waitFor(async () =>
+      expect(await run('pool', 'cancel', 'slow', '--longer-than', '10m')).toMatchObject({
+        code: 0,
+        out: left,
+      }),
+    )
+    expect((await run('pool', 'cancel', 'slow')).out).toBe('slow: 1 statement cancelled')
+    expect((await asked).json).toMatchObject({ code: 'sql_error', sqlstate: '57014' })
+    const unclear = await run('pool', 'cancel', 'slow', '--longer-than', 'soon')
+    expect(unclear).toMatchObject({ code: 2, err: expect.stringMatching(/^error: --longer-than must be/) })
+  })
+
   it('says what it tried of a name that is nobody’s, and what the service says of one it cannot warm', async () => {
     expect(await run('why', 'nobody')).toMatchObject({
       code: 1,

@@ -46,6 +46,33 @@ describe('POST /v1/tenants/:id/warm', () => {
   })
 })
 
+describe('POST /v1/tenants/:id/cancel', () => {
+  it('ends what the tenant runs: its caller hears what Postgres says of that, and nobody else does', async () => {
+    const key = await http.serviceKey()
+    const body = { sql: 'select pg_sleep(20)' }
+    const asked = http.ask('/v1/query', { key, body, headers: { 'x-tenant-id': 'acme' } })
+    const cancel = (wanted: object) =>
+      http.operate('/v1/tenants/acme/cancel', { key: operator, body: wanted })
+    await vi.waitFor(async () =>
+      expect((await cancel({ longerThanMs: 60_000 })).json).toMatchObject({ cancelled: 0, younger: 1 }),
+    )
+    expect((await cancel({})).json).toEqual({
+      tenant: 'acme',
+      cancelled: 1,
+      goingOn: 0,
+      younger: 0,
+      idle: 0,
+    })
+    expect(await asked).toMatchObject({ status: 400, json: { code: 'sql_error', sqlstate: '57014' } })
+  })
+
+  it('refuses a tenant that is not there, and a time that is none', async () => {
+    const ask = (path: string, body: object) => http.operate(path, { key: operator, body })
+    expect((await ask('/v1/tenants/nobody/cancel', {})).status).toBe(404)
+    expect((await ask('/v1/tenants/acme/cancel', { longerThanMs: -1 })).status).toBe(400)
+  })
+})
+
 describe('GET /v1/doctor', () => {
   it('says what it found, of all servers or of one', async () => {
     const all = await http.operate('/v1/doctor', { key: operator })

@@ -209,6 +209,7 @@ export const ROUTE_CALLS = {
     },
     audited: 'tenant.credentials.revoke',
   },
+  'POST /v1/tenants/:id/cancel': { prepare: onTenant('/cancel'), audited: 'tenant.cancel' },
   'POST /v1/tenants/:id/warm': { prepare: onTenant('/warm'), audited: 'tenant.warm' },
   'GET /v1/why/:id': { prepare: async (world) => ({ path: `/v1/why/${await one(world)}` }) },
   'GET /v1/doctor': {},

@@ -46,6 +46,7 @@ export const OPERATOR_ROUTES = {
   'POST /v1/tenants/:id/resume': 'operator',
   'POST /v1/tenants/:id/check': 'operator',
   'POST /v1/tenants/:id/evict': 'operator',
+  'POST /v1/tenants/:id/cancel': 'operator',
   /** May bring a DSN to connect to. */
   'POST /v1/tenants/:id/rotate': 'admin',
   'GET /v1/tenants/:id/credentials': 'viewer',

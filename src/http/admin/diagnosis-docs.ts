@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { SEVERITIES } from '../../lifecycle/doctor/finding.ts'
 import type { RouteDoc } from '../openapi/route-doc.ts'
 import type { OperatorRoute } from './access.ts'
+import { CancelBody } from './cancel-route.ts'
 import { DoctorQuery, FixBody } from './doctor-routes.ts'
 
 const NoBody = z.strictObject({})
@@ -12,6 +13,13 @@ const WhyAnswer = z.looseObject({
   answer: z.array(z.string()),
   tried: z.array(z.strictObject({ as: z.string(), value: z.string(), found: z.boolean().nullable() })),
   tenant: z.string().nullable(),
+})
+const CancelAnswer = z.strictObject({
+  tenant: z.string(),
+  cancelled: z.int(),
+  goingOn: z.int(),
+  younger: z.int(),
+  idle: z.int(),
 })
 const DoctorFinding = z.strictObject({
   check: z.string(),
@@ -33,6 +41,11 @@ const DiagnosisAnswer = z.strictObject({
 
 /** What the OpenAPI document says of the routes that an operator asks when something is wrong. */
 export const DIAGNOSIS_DOCS = {
+  'POST /v1/tenants/:id/cancel': {
+    summary: 'Cancel the statements that the tenant runs in this process',
+    body: CancelBody,
+    answers: { 200: CancelAnswer },
+  },
   'POST /v1/tenants/:id/warm': {
     summary: "Open the tenant's first connection in this process",
     body: NoBody,

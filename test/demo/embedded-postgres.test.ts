@@ -6,21 +6,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { EmbeddedPostgres } from '../../src/demo/embedded-postgres.ts'
 import { EMBEDDED_VERSION } from '../../src/demo/postgres-binaries.ts'
 import { rememberProcess } from '../support/started-processes.ts'
 
+/** One for all tests: to make the data takes longer than everything else here. Each goes on from what the one before left. */
 let dataDir: string
 let folder: string | undefined
-beforeEach(async () => {
+beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'tenantry-embedded-'))
 })
-afterEach(async () => {
+afterEach(() => {
   vi.resetModules()
+})
+afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
   if (folder) await rm(folder, { recursive: true, force: true }) // as root it is elsewhere
-  folder = undefined
 })
 
 async function start(options: { port?: number; settings?: Record<string, string> } = {}) {
@@ -68,11 +70,11 @@ describe('embedded Postgres', () => {
 
   it('recovers after a crash of the server', async () => {
     const first = await start()
-    await ask(first, 'create table kept as select 7 as n')
+    await ask(first, 'create table written as select 8 as n')
     await first.kill()
     await using second = await start()
     expect(second.adopted).toBe(false)
-    expect(await ask(second, 'select n from kept')).toEqual([{ n: 7 }])
+    expect(await ask(second, 'select n from written')).toEqual([{ n: 8 }])
   })
 
   it('adopts the server that a killed predecessor left running', async () => {

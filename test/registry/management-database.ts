@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { QueryResultRow } from 'pg'
-import { afterAll, expect, onTestFinished, vi } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import {
   PostgresRegistry,
   type PostgresRegistryOptions,
@@ -8,12 +8,11 @@ import {
 import { Secret } from '../../src/secret.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 
-/** One database for the tests of a file, which come one after the other: to drop one costs a checkpoint. */
+/**
+ * One database for the tests of a process, which come one after the other: to make and drop one costs a checkpoint.
+ * It goes with the server, at the end of the run.
+ */
 const made = new Map<15 | 18, Promise<string>>()
-
-afterAll(async () => {
-  for (const [version, name] of made) await sharedPostgres(version).dropDatabase(await name)
-})
 
 /** An empty management database. A session that outlives its registry fails the test. */
 export async function newManagementDatabase(version: 15 | 18 = 18) {

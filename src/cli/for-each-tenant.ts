@@ -17,7 +17,7 @@ export function eachTenantOptions(command: Command, atOnce = 4): Command {
     .option('--dry-run', 'tell which tenants it would be, and do nothing')
 }
 
-const Options = z.object({
+export const EachTenantOptions = z.object({
   concurrency: z.coerce.number().pipe(z.int().min(1).max(MAX_AT_ONCE)),
   continueOnError: z.boolean().default(false),
   dryRun: z.boolean().default(false),
@@ -53,7 +53,7 @@ export async function forEachTenant<T>(
   registry: Registry,
   each: EachTenant<T>,
 ): Promise<void> {
-  const { concurrency, continueOnError, dryRun } = Options.parse(command.opts())
+  const { concurrency, continueOnError, dryRun } = EachTenantOptions.parse(command.opts())
   const tenants: Entry<'tenant'>[] = []
   for await (const tenant of selected(registry, selectorOf(command))) tenants.push(tenant)
   if (tenants.length === 0) cli.note('no tenant is selected')
@@ -93,8 +93,16 @@ function tell<T>(cli: CommandLine, command: Command, each: EachTenant<T>, outcom
     cli.print(each.line(outcome.tenant, outcome.result))
 }
 
-function conclude<T>(cli: CommandLine, command: Command, outcomes: readonly EachOutcome<T>[]): void {
-  const of = (wanted: EachOutcome<T>['outcome']) => outcomes.filter(({ outcome }) => outcome === wanted)
+/**
+ * Tells of all at the end: every outcome as JSON, or those selected in a dry run.
+ * @throws {PreconditionFailedError} where some failed.
+ */
+export function conclude(
+  cli: CommandLine,
+  command: Command,
+  outcomes: readonly { readonly tenant: string; readonly outcome: string }[],
+): void {
+  const of = (wanted: string) => outcomes.filter(({ outcome }) => outcome === wanted)
   if (globalsOf(command).json) cli.print(JSON.stringify(outcomes, null, 2))
   else for (const { tenant } of of('selected')) cli.print(tenant)
   const [failed, left] = [of('failed').length, of('not_begun').length]

@@ -31,7 +31,7 @@ import {
   templateDrop,
   templateList,
 } from './admin/provision-routes.ts'
-import { keyRewrap, tenantRotate } from './admin/rotation-routes.ts'
+import { keyRewrap, tenantRotate, tenantRotateMany } from './admin/rotation-routes.ts'
 import { serverRemove, serverShow } from './admin/server-record-routes.ts'
 import { serverAccept, serverAdd, serverList } from './admin/server-routes.ts'
 import {
@@ -141,6 +141,7 @@ function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<Operat
     'GET /v1/doctor': doctorShow(lifecycle),
     'POST /v1/doctor/fix': doctorFix(lifecycle),
     'POST /v1/tenants/:id/rotate': tenantRotate(lifecycle, deps.mutations),
+    'POST /v1/tenants/rotate': tenantRotateMany(lifecycle, deps.mutations),
     'GET /v1/tenants/:id/credentials': credentialList(lifecycle),
     'POST /v1/tenants/:id/credentials': credentialIssue(lifecycle),
     'DELETE /v1/tenants/:id/credentials/:role': credentialRevoke(lifecycle),

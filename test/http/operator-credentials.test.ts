@@ -38,6 +38,28 @@ describe('POST /v1/tenants/:id/rotate', () => {
   })
 })
 
+describe('POST /v1/tenants/rotate', () => {
+  const rotate = (body: unknown, headers: Record<string, string> = {}) =>
+    http.operate('/v1/tenants/rotate', { key: admin, body, headers })
+
+  it('tells what became of each tenant that is selected, and which it would be', async () => {
+    const select = { tenants: ['globex', 'acme'] }
+    expect((await rotate({ select, dryRun: true })).json.outcomes).toEqual([
+      { tenant: 'globex', outcome: 'selected' },
+      { tenant: 'acme', outcome: 'selected' },
+    ])
+    const { json } = await rotate({ select, continueOnError: true })
+    expect(json).toMatchObject({ status: 409, code: 'precondition_failed' })
+  })
+
+  it('is refused without a selection, or with one that means two things', async () => {
+    expect((await rotate({})).status).toBe(400)
+    expect((await rotate({ select: {} })).status).toBe(400)
+    expect((await rotate({ select: { all: true, status: 'active' } })).status).toBe(400)
+    expect((await rotate({ select: { tenants: ['nobody'] }, dryRun: true })).status).toBe(404)
+  })
+})
+
 describe('credentials', () => {
   it('are shown once, in an answer that nobody keeps', async () => {
     await using ground = await LifecycleGround.withServer(18)

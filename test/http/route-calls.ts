@@ -193,6 +193,12 @@ export const ROUTE_CALLS = {
     },
     audited: 'tenant.rotate',
   },
+  'POST /v1/tenants/rotate': {
+    prepare: async (world) => {
+      return { body: { select: { tenants: [await one(world)] }, hearMs: 0, drainMs: 0 } }
+    },
+    audited: 'fleet.rotate',
+  },
   'GET /v1/tenants/:id/credentials': { prepare: onTenant('/credentials') },
   'POST /v1/tenants/:id/credentials': {
     prepare: async (world) => {

@@ -10,6 +10,7 @@ import { withParts } from '../with-parts.ts'
 const Options = z.object({
   yes: z.string().optional(),
   now: z.boolean().optional(),
+  serverGone: z.boolean().optional(),
   expired: z.boolean().default(false),
   dryRun: z.boolean().optional(),
 })
@@ -20,6 +21,10 @@ export function addTenantPurge(parent: Command, cli: CommandLine): void {
     .description('remove all that there is of a deleted tenant, and print what was seen to be gone')
     .option('--yes <id>', "the tenant's name once more, where nobody is there to type it")
     .option('--now', 'before its grace has ended')
+    .option(
+      '--server-gone',
+      'its server is gone for good: end without having seen its database and roles gone',
+    )
     .option('--expired', 'instead of one: all whose grace has ended')
     .option('--dry-run', 'with --expired: tell which, and purge none')
     .addHelpText(
@@ -34,10 +39,13 @@ export function addTenantPurge(parent: Command, cli: CommandLine): void {
     })
 }
 
-function refuseMixed(id: string | undefined, { yes, now, expired, dryRun }: Options): void {
+function refuseMixed(id: string | undefined, options: Options): void {
+  const { yes, now, serverGone, expired, dryRun } = options
   if ((id === undefined) !== expired) throw new InvalidRequestError('give one tenant, or --expired')
-  if (expired && (now || yes !== undefined))
-    throw new InvalidRequestError('--now and --yes go with one tenant: those of --expired are due')
+  if (expired && (now || serverGone || yes !== undefined))
+    throw new InvalidRequestError(
+      '--now, --server-gone and --yes go with one tenant: those of --expired are due',
+    )
   if (!expired && dryRun) throw new InvalidRequestError('--dry-run goes with --expired')
 }
 
@@ -45,13 +53,18 @@ async function purgeOne(
   cli: CommandLine,
   command: Command,
   id: string,
-  { yes, now }: Options,
+  { yes, now, serverGone }: Options,
 ): Promise<void> {
-  const confirm = await typedName(cli, id, yes, 'removed for ever')
+  const what = serverGone ? 'removed for ever, its database unseen' : 'removed for ever'
+  const confirm = await typedName(cli, id, yes, what)
   const result = await withParts(cli, command, (parts, actor) =>
-    purgeTenant(parts, id, { confirm, now }, actor),
+    purgeTenant(parts, id, { confirm, now, serverGone }, actor),
   )
   answer(cli, command, result, receiptLines(result))
+  if (result.receipt.some(({ outcome }) => outcome === 'unverified'))
+    cli.note(
+      'warning: what is unverified may still be there: should its server come back, doctor names what is left',
+    )
 }
 
 async function purgeAll(cli: CommandLine, command: Command, { dryRun }: Options): Promise<void> {

@@ -1,13 +1,16 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { InvalidRequestError } from '../../errors.ts'
-import type { LifecycleParts } from '../../lifecycle/parts.ts'
+import type { RotationOutcome } from '../../lifecycle/rotate/fleet-rotation.ts'
 import { type RotateTenant, rotateTenant } from '../../lifecycle/rotate/rotate-tenant.ts'
+import { startRotationOfMany } from '../../lifecycle/rotate/rotate-tenants.ts'
 import type { TenantRotated } from '../../lifecycle/rotate/tenant-rotated.ts'
-import { answer, type CommandLine, registryOptions } from '../command-line.ts'
+import { answer, type CommandLine, globalsOf, registryOptions } from '../command-line.ts'
 import { dsnOptions, readDsn } from '../dsn-option.ts'
 import { durationMs } from '../duration.ts'
-import { eachTenantOptions, forEachTenant } from '../for-each-tenant.ts'
+import { conclude, EachTenantOptions, eachTenantOptions } from '../for-each-tenant.ts'
+import { Progress } from '../progress.ts'
+import { selectorOf } from '../selector.ts'
 import { withParts } from '../with-parts.ts'
 
 const Options = z.object({
@@ -56,17 +59,30 @@ export function addTenantRotate(parent: Command, cli: CommandLine): void {
     })
 }
 
-function rotateMany(cli: CommandLine, command: Command, waits: RotateTenant): Promise<void> {
-  return withParts(cli, command, (parts: LifecycleParts, actor: string) =>
-    forEachTenant(cli, command, parts.registry, {
-      what: 'rotate',
-      work: ({ id }) => rotateTenant(parts, id, waits, actor),
-      line: lineOf,
-    }),
-  )
+/** One operation over all of them: where this process ends, another goes on with it. */
+async function rotateMany(cli: CommandLine, command: Command, waits: RotateTenant): Promise<void> {
+  const input = { select: selectorOf(command), ...EachTenantOptions.parse(command.opts()), ...waits }
+  using progress = new Progress(cli, 'rotate')
+  const { outcomes } = await withParts(cli, command, async (parts, actor) => {
+    const onProgress: typeof parts.onProgress = ({ kind, tenant, progress: made }) => {
+      if (kind === 'rotate' && tenant === null && made !== null) progress.show(made.done, made.total)
+    }
+    const told = (outcome: RotationOutcome) => progress.above(() => tell(cli, command, outcome))
+    return (await startRotationOfMany({ ...parts, onProgress }, input, actor, told)).result
+  })
+  if (outcomes.length === 0) cli.note('no tenant is selected')
+  progress.above(() => conclude(cli, command, outcomes))
 }
 
-function lineOf(id: string, { to, sessionsEnded }: TenantRotated): string {
+function tell(cli: CommandLine, command: Command, outcome: RotationOutcome): void {
+  const { tenant } = outcome
+  if (outcome.outcome === 'failed') cli.note(`failed: ${tenant}: ${outcome.error}`)
+  if (globalsOf(command).json) return
+  if (outcome.outcome === 'done') cli.print(lineOf(tenant, outcome.result))
+  if (outcome.outcome === 'there') cli.print(`${tenant} was rotated meanwhile`)
+}
+
+function lineOf(id: string, { to, sessionsEnded }: Pick<TenantRotated, 'to' | 'sessionsEnded'>): string {
   const ended = sessionsEnded === 0 ? '' : `, sessions ended: ${sessionsEnded}`
   return `${id} rotated: its login is ${to} now${ended}`
 }

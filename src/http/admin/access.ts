@@ -49,6 +49,8 @@ export const OPERATOR_ROUTES = {
   'POST /v1/tenants/:id/cancel': 'operator',
   /** May bring a DSN to connect to. */
   'POST /v1/tenants/:id/rotate': 'admin',
+  /** Of many. */
+  'POST /v1/tenants/rotate': 'admin',
   'GET /v1/tenants/:id/credentials': 'viewer',
   'POST /v1/tenants/:id/credentials': 'admin',
   'DELETE /v1/tenants/:id/credentials/:role': 'admin',

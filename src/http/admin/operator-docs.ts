@@ -40,6 +40,7 @@ import {
 } from './operator-answers.ts'
 import { TemplatesQuery } from './provision-routes.ts'
 import { ROTATION_DOCS } from './rotation-docs.ts'
+import { RemoveQuery } from './server-record-routes.ts'
 import { TenantsQuery } from './tenant-routes.ts'
 
 /** What the OpenAPI document says of each route. A route without an entry does not compile. */
@@ -169,6 +170,7 @@ export const OPERATOR_DOCS = {
   },
   'DELETE /v1/servers/:id': {
     summary: 'Take a server that has no tenants off the record',
+    query: RemoveQuery,
     answers: { 200: z.strictObject({ server: Server }) },
   },
   'POST /v1/servers/:id/accept': {

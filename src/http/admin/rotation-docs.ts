@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { IssueCredential } from '../../lifecycle/credentials/issue-credential.ts'
 import { RewrapSecrets } from '../../lifecycle/rewrap/rewrap-secrets.ts'
 import { RotateTenant } from '../../lifecycle/rotate/rotate-tenant.ts'
+import { RotateTenants } from '../../lifecycle/rotate/rotate-tenants.ts'
 import { IssuedCredential } from '../../tenant/tenant-record.ts'
 import { Tenant } from '../openapi/answers.ts'
 import type { RouteDoc } from '../openapi/route-doc.ts'
@@ -15,20 +16,31 @@ const Key = z.strictObject({
   unreadable: z.array(z.string()),
 })
 
+const Login = {
+  from: z.string(),
+  to: z.string(),
+  sessionsEnded: z.int(),
+  caveat: z.string().nullable(),
+}
+
+const Outcome = z.discriminatedUnion('outcome', [
+  z.strictObject({ tenant: z.string(), outcome: z.literal('done'), result: z.strictObject(Login) }),
+  z.strictObject({ tenant: z.string(), outcome: z.enum(['there', 'not_begun', 'selected']) }),
+  z.strictObject({ tenant: z.string(), outcome: z.literal('failed'), code: z.string(), error: z.string() }),
+])
+
 /** Of `OPERATOR_DOCS`. */
 export const ROTATION_DOCS = {
   'POST /v1/tenants/:id/rotate': {
     summary: 'Give a tenant another login without failing a request',
     body: RotateTenant,
-    answers: {
-      200: z.strictObject({
-        tenant: Tenant,
-        from: z.string(),
-        to: z.string(),
-        sessionsEnded: z.int(),
-        caveat: z.string().nullable(),
-      }),
-    },
+    answers: { 200: z.strictObject({ tenant: Tenant, ...Login }) },
+    isLong: true,
+  },
+  'POST /v1/tenants/rotate': {
+    summary: 'Give each tenant of a selection another login without failing a request',
+    body: RotateTenants,
+    answers: { 200: z.strictObject({ dryRun: z.boolean(), outcomes: z.array(Outcome) }) },
     isLong: true,
   },
   'GET /v1/tenants/:id/credentials': {

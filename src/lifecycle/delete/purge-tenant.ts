@@ -1,10 +1,13 @@
 import { z } from 'zod'
-import { PreconditionFailedError, TenantryError } from '../../errors.ts'
+import { InvalidRequestError, PreconditionFailedError, TenantryError } from '../../errors.ts'
+import type { OperationRecord } from '../../registry/operation-record.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import { adoptionOf } from '../adopt/adoption.ts'
 import { Operation, type Step } from '../operation/operation.ts'
 import { type Started, started } from '../operation/started.ts'
 import type { LifecycleParts } from '../parts.ts'
+import { findServer } from '../server/server-view.ts'
+import { refuseAnswering, type Silence, silenceOf } from '../server/silent-server.ts'
 import { inTurn } from '../server/turn.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
 import { refuseUnconfirmed } from './confirmation.ts'
@@ -16,12 +19,18 @@ import { forgetTenant } from './forget-tenant.ts'
 import { Purging } from './purging.ts'
 import type { Receipt } from './receipt.ts'
 import { unfinished } from './unfinished.ts'
+import { onServer } from './unseen.ts'
 
 export const PurgeTenant = z.strictObject({
   /** The tenant's name once more. */
   confirm: z.string().optional(),
   /** Before its grace has ended. */
   now: z.boolean().default(false),
+  /**
+   * Its server is gone for good: end without having seen sessions, database and roles gone, which the receipt then says.
+   * Refused where the server answers.
+   */
+  serverGone: z.boolean().default(false),
 })
 export type PurgeTenant = z.input<typeof PurgeTenant>
 
@@ -33,9 +42,9 @@ export interface TenantPurged {
 }
 
 export const PURGE_STEPS: readonly Step<Purging>[] = [
-  { name: 'sessions', run: endAllSessions },
-  { name: 'database', run: dropDatabase },
-  { name: 'roles', run: dropRoles },
+  { name: 'sessions', run: onServer('sessions', endAllSessions) },
+  { name: 'database', run: onServer('database', dropDatabase) },
+  { name: 'roles', run: onServer('roles', dropRoles) },
   { name: 'keys', run: (purging) => forgetEntries(purging, 'key') },
   { name: 'aliases', run: (purging) => forgetEntries(purging, 'alias') },
   { name: 'operations', run: (purging) => forgetEntries(purging, 'operation') },
@@ -46,7 +55,8 @@ export const PURGE_STEPS: readonly Step<Purging>[] = [
  * registry. Its name is free when this resolves, and not before. From here nothing brings the tenant back; called
  * again where it failed, it goes on.
  * @throws {InvalidRequestError} where it is not confirmed; {TenantUnknownError};
- * {PreconditionFailedError} where it is not deleted, may still be undeleted, or the server's admin is out of reach.
+ * {PreconditionFailedError} where it is not deleted, may still be undeleted, or the server's admin is out of reach, or
+ * where the server is said to be gone and answers.
  */
 export async function startPurge(
   parts: LifecycleParts,
@@ -54,16 +64,19 @@ export async function startPurge(
   input: PurgeTenant,
   actor: string,
 ): Promise<Started<TenantPurged>> {
-  const { confirm, now } = PurgeTenant.parse(input)
+  const { confirm, now, serverGone } = PurgeTenant.parse(input)
   refuseUnconfirmed(id, confirm)
   return inTurn(async () => {
     const tenant = await findTenant(parts.registry, id)
     const before = await unfinished(parts.registry, tenant.record, 'purge')
-    if (before !== undefined) return resumePurgeOfOne(parts, before, actor)
+    const silence = serverGone ? await goneServerOf(parts, tenant) : undefined
+    if (before !== undefined) return resumePurgeOfOne(parts, before, actor, silence)
     refuseUndeletable(tenant, now)
-    await refuseHalfOurs(parts.registry, tenant)
+    // What an adoption could be undone to is gone with its server.
+    if (silence === undefined) await refuseHalfOurs(parts.registry, tenant)
+    const data = silence && { data: { silence }, detail: { silent: silence.why } }
     const begin = () =>
-      Operation.begin(parts, { kind: 'purge', tenant, change: { status: 'deleting' } }, actor)
+      Operation.begin(parts, { kind: 'purge', tenant, change: { status: 'deleting' }, ...data }, actor)
     return carryOut(await Purging.of(parts, tenant.record, begin))
   })
 }
@@ -82,12 +95,35 @@ export async function resumePurgeOfOne(
   parts: LifecycleParts,
   operation: Entry<'operation'>,
   actor: string,
+  silence?: Silence,
 ): Promise<Started<TenantPurged>> {
   const { record } = operation
   if (record.state === 'done') throw new PreconditionFailedError(`Operation ${record.id} (purge) is done.`)
   const tenant = await findTenant(parts.registry, record.tenant ?? '')
-  const take = () => Operation.take(parts, operation, actor)
+  const change = { operation: await afterSilence(parts, tenant, record, silence) }
+  const take = () => Operation.take(parts, operation, actor, change)
   return carryOut(await Purging.of(parts, tenant.record, take))
+}
+
+/** @throws {PreconditionFailedError} where it answers; {InvalidRequestError} where nothing of ours is on it. */
+async function goneServerOf(parts: LifecycleParts, { id, record }: Entry<'tenant'>): Promise<Silence> {
+  if (record.origin === 'registered')
+    throw new InvalidRequestError(`Tenant ${id} is registered: purging it touches nothing on its server.`)
+  return refuseAnswering(parts, await findServer(parts.registry, record.route.server))
+}
+
+/** A server that was said to be gone and answers now is looked after from the first step on. */
+async function afterSilence(
+  parts: LifecycleParts,
+  { record: tenant }: Entry<'tenant'>,
+  { data }: OperationRecord,
+  silence: Silence | undefined,
+): Promise<Partial<OperationRecord>> {
+  if (silence !== undefined) return { data: { ...data, silence } }
+  if ((data['silence'] ?? null) === null) return {}
+  const still = await silenceOf(parts, await findServer(parts.registry, tenant.route.server))
+  if (still !== undefined) return { data: { ...data, silence: still } }
+  return { data: { ...data, silence: null }, stepsDone: [] }
 }
 
 /** What may still be had back is purged only where somebody says so. */

@@ -6,11 +6,16 @@ import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { Also, Operation } from '../operation/operation.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { findServer } from '../server/server-view.ts'
+import { Silence } from '../server/silent-server.ts'
 import { Session } from '../session.ts'
 import { type PurgeLine, Receipt, withLine } from './receipt.ts'
 
 /** What the runs of one purge hand to each other. */
-const Data = z.looseObject({ receipt: Receipt.default([]) })
+const Data = z.looseObject({
+  receipt: Receipt.default([]),
+  /** Where the server was said to be gone for good, and did not answer. */
+  silence: Silence.nullable().default(null),
+})
 
 /** One run of a purge: what its steps read, and the receipt that they write. */
 export class Purging implements AsyncDisposable {
@@ -47,6 +52,11 @@ export class Purging implements AsyncDisposable {
     if (server.admin === null)
       throw new PreconditionFailedError(`Server ${server.id} has no admin login: add it again with one.`)
     return new Purging(parts, await beginning(), tenant, server)
+  }
+
+  /** What was seen of a server that is gone; undefined where it is there. */
+  get silence(): Silence | undefined {
+    return Data.parse(this.operation.record.data).silence ?? undefined
   }
 
   get receipt(): Receipt {

@@ -6,8 +6,11 @@ export const PURGED = ['sessions', 'database', 'roles', 'keys', 'aliases', 'oper
 /** What became of one part of a tenant, looked at after it was done. */
 export const PurgeLine = z.strictObject({
   what: z.enum(PURGED),
-  /** `gone`: nothing of it was found any more. `left`: it is not ours, and stays. */
-  outcome: z.enum(['gone', 'left']),
+  /**
+   * `gone`: nothing of it was found any more. `left`: it is not ours, and stays. `unverified`: its server was said to be
+   * gone for good and did not answer, so nobody has seen what became of it.
+   */
+  outcome: z.enum(['gone', 'left', 'unverified']),
   /** Ended, dropped or removed by this purge, over all its runs. */
   count: z.int().min(0),
   /** In words, with names. */

@@ -12,7 +12,7 @@ import { resumeProvisioning } from '../provision/provision-tenant.ts'
 import { resumeSpares } from '../provision/spare/make-spares.ts'
 import { resumeTemplate } from '../provision/template/create-template.ts'
 import { resumeRewrap } from '../rewrap/rewrap-secrets.ts'
-import { resumeRotation } from '../rotate/rotate-tenant.ts'
+import { resumeAnyRotation } from '../rotate/resume-rotation.ts'
 import { findOperation } from './list-operations.ts'
 import type { Started } from './started.ts'
 
@@ -24,7 +24,7 @@ type Resume = (
 ) => Promise<Started<unknown>>
 
 const RESUMES: Partial<Record<OperationKind, Resume>> = {
-  rotate: resumeRotation,
+  rotate: resumeAnyRotation,
   rewrap: resumeRewrap,
   adopt: resumeAdoption,
   release: resumeRelease,

@@ -1,0 +1,131 @@
+import { z } from 'zod'
+import { PreconditionFailedError } from '../../errors.ts'
+import type { Entry, Registry } from '../../registry/registry.ts'
+import { Operation } from '../operation/operation.ts'
+import { type Started, started } from '../operation/started.ts'
+import type { LifecycleParts } from '../parts.ts'
+import { sideBySide } from '../side-by-side.ts'
+import { selectTenants, TenantSelector } from '../tenant/select-tenants.ts'
+import { FleetRotation, type RotationOutcome } from './fleet-rotation.ts'
+import { RotationWaits } from './rotation-plan.ts'
+
+/** What the operation keeps, so that another process can go on with it. */
+const FleetPlan = z.strictObject({
+  select: TenantSelector,
+  /** Tenants at once. */
+  concurrency: z.int().min(1).max(64).default(4),
+  /** Go on with the others when one fails. */
+  continueOnError: z.boolean().default(false),
+  ...RotationWaits.shape,
+})
+
+export const RotateTenants = FleetPlan.extend({
+  /** Tell which tenants it would be, and rotate none. */
+  dryRun: z.boolean().default(false),
+})
+export type RotateTenants = z.input<typeof RotateTenants>
+
+export interface TenantsRotated {
+  readonly dryRun: boolean
+  /** In the order of the selection. */
+  readonly outcomes: readonly RotationOutcome[]
+}
+
+/** Tenants that failed and that the operation names. */
+const NAMED = 5
+
+/**
+ * Rotates every tenant that is selected, some at once, as `startRotation` does each. Where the process ends, or a tenant
+ * fails, whoever resumes the operation goes on with those that were not rotated since it began.
+ * @param told of each tenant as it ends.
+ * @throws {TenantUnknownError} for those named that are not there; {PreconditionFailedError} without the admin key.
+ */
+export async function startRotationOfMany(
+  parts: LifecycleParts,
+  input: RotateTenants,
+  actor: string,
+  told: (outcome: RotationOutcome) => void = () => undefined,
+): Promise<Started<TenantsRotated>> {
+  const { dryRun, ...plan } = RotateTenants.parse(input)
+  const ids = await idsOf(parts.registry, plan.select)
+  if (dryRun || ids.length === 0) {
+    const outcomes = ids.map((tenant) => ({ tenant, outcome: 'selected' as const }))
+    return { operation: null, result: Promise.resolve({ dryRun, outcomes }) }
+  }
+  refuseWithoutKey(parts)
+  const beginning = {
+    kind: 'rotate' as const,
+    data: plan,
+    progress: { done: 0, total: ids.length },
+    detail: { tenants: ids.length, selected: JSON.stringify(plan.select).slice(0, 500) },
+  }
+  const operation = await Operation.begin(parts, beginning, actor)
+  return carryOut(new FleetRotation({ parts, operation, actor, told, ...plan }), ids)
+}
+
+/** With the tenants that the selection means by now; of those it names, with those that are still there. */
+export async function resumeRotationOfMany(
+  parts: LifecycleParts,
+  entry: Entry<'operation'>,
+  actor: string,
+): Promise<Started<TenantsRotated>> {
+  refuseWithoutKey(parts)
+  const plan = FleetPlan.parse(entry.record.data)
+  const ids = await idsOf(parts.registry, plan.select, isThere(parts.registry))
+  const change = { operation: { progress: { done: 0, total: ids.length } } }
+  const operation = await Operation.take(parts, entry, actor, change)
+  return carryOut(new FleetRotation({ parts, operation, actor, told: () => undefined, ...plan }), ids)
+}
+
+function carryOut(rotation: FleetRotation, ids: readonly string[]): Started<TenantsRotated> {
+  const { operation, concurrency } = rotation
+  return started(operation, async () => {
+    const outcomes = await sideBySide(ids, concurrency, (id) => rotation.rotate(id, ids.length))
+    await conclude(operation, outcomes)
+    return { dryRun: false, outcomes }
+  })
+}
+
+async function conclude(operation: Operation, outcomes: readonly RotationOutcome[]): Promise<void> {
+  const failed = outcomes.flatMap((one) => (one.outcome === 'failed' ? [one] : []))
+  if (failed.length === 0) return operation.done({}, { detail: { tenants: outcomes.length } })
+  const left = outcomes.filter(({ outcome }) => outcome === 'not_begun').length
+  const named = failed.slice(0, NAMED).map(({ tenant, error }) => `${tenant}: ${error.slice(0, 80)}`)
+  const rest = left === 0 ? '' : `, ${left} were not begun`
+  await operation.fail(
+    new PreconditionFailedError(
+      `${failed.length} of ${outcomes.length} tenants failed${rest}. ${named.join('; ')}`,
+    ),
+  )
+}
+
+async function idsOf(
+  registry: Registry,
+  { tenants, ...conditions }: TenantSelector,
+  isWanted?: (id: string) => Promise<boolean>,
+): Promise<string[]> {
+  const named = tenants && isWanted ? await those(tenants, isWanted) : tenants
+  if (named?.length === 0) return []
+  const ids: string[] = []
+  const select = named === undefined ? conditions : { ...conditions, tenants: [...named] }
+  for await (const { id } of selectTenants(registry, select)) ids.push(id)
+  return ids
+}
+
+async function those(
+  ids: readonly string[],
+  isWanted: (id: string) => Promise<boolean>,
+): Promise<readonly string[]> {
+  const wanted: string[] = []
+  for (const id of ids) if (await isWanted(id)) wanted.push(id)
+  return wanted
+}
+
+function isThere(registry: Registry) {
+  return async (id: string) => (await registry.find('tenant', id)) !== undefined
+}
+
+function refuseWithoutKey({ adminSealer }: LifecycleParts): void {
+  if (adminSealer !== undefined) return
+  throw new PreconditionFailedError('Rotating needs TENANTRY_ADMIN_KEY, which opens admin passwords.')
+}

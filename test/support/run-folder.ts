@@ -18,8 +18,8 @@ export default async function setup(): Promise<() => Promise<void>> {
   await removeAbandoned()
   if ((await room()) < ROOM) return async () => undefined
   const folder = join(MEMORY, PREFIX + signature(process.pid))
-  await mkdir(folder, { mode: 0o711 })
-  await chmod(folder, 0o711) // whatever the umask: another user runs Postgres, and is let through
+  await mkdir(folder)
+  await chmod(folder, 0o1777) // as /tmp is, whatever the umask: another user runs Postgres
   const before = process.env['TMPDIR']
   process.env['TMPDIR'] = folder // read by `tmpdir()` here, in the workers and in what those start
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))

@@ -1,5 +1,5 @@
 import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
-import type { Commit, Registry } from '../../src/registry/registry.ts'
+import type { Commit, Put, Registry } from '../../src/registry/registry.ts'
 
 /**
  * Parts of a process that another one comes between: `work` runs once, before the first commit that `isWhen` says, as
@@ -66,6 +66,21 @@ export function afterFirstRead(parts: LifecycleParts, work: () => Promise<unknow
     return entry
   }
   return { ...parts, registry: instead(registry, { find }) }
+}
+
+const HOUR_MS = 3_600_000
+
+/** Parts of a process whose clock is an hour behind, as others read in the registry how long it holds an operation. */
+export function lagging(parts: LifecycleParts): LifecycleParts {
+  const { registry } = parts
+  const behind = (put: Put): Put => {
+    if (put.kind !== 'operation' || put.record.holder === null) return put
+    const until = new Date(Date.parse(put.record.holder.until) - HOUR_MS).toISOString()
+    return { ...put, record: { ...put.record, holder: { ...put.record.holder, until } } }
+  }
+  const commit: Registry['commit'] = ({ puts = [], ...wanted }, expectations) =>
+    registry.commit({ ...wanted, puts: puts.map(behind) }, expectations)
+  return { ...parts, registry: instead(registry, { commit }) }
 }
 
 function instead(registry: Registry, own: Partial<Registry>): Registry {

@@ -8,6 +8,7 @@ import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
 import { provisionTenant, startProvisioning } from '../../src/lifecycle/provision/provision-tenant.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { LifecycleGround } from './ground.ts'
+import { lagging } from './meanwhile.ts'
 
 const HOLD_MS = 1_000
 
@@ -160,7 +161,7 @@ describe('recovery', () => {
     await until(ground, left, 'abandoned')
     const recovered: unknown[] = []
     using _recovery = new Recovery(
-      ground.parts,
+      { ...ground.parts, holdMs: HOLD_MS },
       {
         recovered: (...what) => recovered.push(what),
         lookFailed: (error) => recovered.push(error),
@@ -174,5 +175,23 @@ describe('recovery', () => {
     expect((await client.query('select name from projects')).rows).toEqual([{ name: 'one' }])
     await client.end()
     expect((await ground.tenant('globex')).status).toBe('failed')
+  })
+
+  it('leaves alone whoever says that it is still there, though its clock is an hour behind', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const renewals: unknown[] = []
+    const parts = lagging({ ...ground.parts, holdMs: 1_500, onProgress: (view) => renewals.push(view) })
+    await using operation = await Operation.begin(parts, { kind: 'import' }, 'test')
+    expect(operation.view.state).toBe('running')
+    const recovered: unknown[] = []
+    const listener = {
+      recovered: (...what: unknown[]) => recovered.push(what),
+      lookFailed: (error: unknown) => recovered.push(error),
+      run: (work: () => Promise<void>) => work(),
+    }
+    using _recovery = new Recovery({ ...ground.parts, holdMs: 1_500 }, listener, 50)
+    await vi.waitFor(() => expect(renewals.length).toBeGreaterThan(2), 10_000)
+    await operation.done()
+    expect(recovered).toEqual([])
   })
 })

@@ -1,9 +1,10 @@
 import type { Entry } from '../../registry/registry.ts'
 import type { LifecycleParts } from '../parts.ts'
-import { isHeld } from './operation-hold.ts'
+import { PeriodicLook } from '../periodic-look.ts'
+import { holdMs, isHeld } from './operation-hold.ts'
 import { resumeOperation } from './resume-operation.ts'
 
-const LOOK_EVERY_MS = 30_000
+const LOOK_EVERY_MS = 8_000
 const ACTOR = 'recovery'
 
 export interface RecoveryListener {
@@ -15,55 +16,71 @@ export interface RecoveryListener {
   run(work: () => Promise<void>): Promise<void>
 }
 
+/** What was last heard of an operation, and when by the clock of this process. */
+interface Heard {
+  readonly revision: number
+  readonly sinceMs: number
+}
+
 /**
- * Goes on with operations whose process is gone: at once, and again every half minute, one after another. Where several
- * replicas do so, the first to say so in the registry has it. One that failed waits for an operator.
+ * Goes on with operations whose process is gone, one after another: those of which it has heard nothing for as long as
+ * an operation is held. Where several replicas do so, the first to say so in the registry has it. One that failed waits
+ * for an operator.
  */
 export class Recovery implements Disposable {
   readonly #parts: LifecycleParts
   readonly #listener: RecoveryListener
-  readonly #timer: NodeJS.Timeout
-  #isLooking = false
-  #isClosed = false
+  readonly #look: PeriodicLook
+  #heard: ReadonlyMap<string, Heard> = new Map()
 
   constructor(parts: LifecycleParts, listener: RecoveryListener, lookEveryMs = LOOK_EVERY_MS) {
     this.#parts = parts
     this.#listener = listener
-    this.#timer = setInterval(() => this.#look(), lookEveryMs)
-    this.#look()
+    const look = () => listener.run(() => this.#resumeAll())
+    this.#look = new PeriodicLook(look, (error) => listener.lookFailed(error), lookEveryMs)
+    this.#look.now()
   }
 
   /** Begins nothing new. What it is at is the listener's to wait for. */
   [Symbol.dispose](): void {
-    this.#isClosed = true
-    clearInterval(this.#timer)
-  }
-
-  #look(): void {
-    if (this.#isLooking) return
-    this.#isLooking = true
-    this.#listener
-      .run(() => this.#resumeAll())
-      .catch((error: unknown) => this.#listener.lookFailed(error))
-      .finally(() => {
-        this.#isLooking = false
-      })
+    this.#look[Symbol.dispose]()
   }
 
   async #resumeAll(): Promise<void> {
+    const silent: Entry<'operation'>[] = []
+    const heard = new Map<string, Heard>()
     for (let cursor: string | undefined; ; ) {
       const page = await this.#parts.registry.list('operation', cursor, { state: 'running', limit: 1000 })
       for (const entry of page.entries) {
-        if (this.#isClosed) return
-        if (!isHeld(entry.record)) await this.#resume(entry)
+        const last = this.#heardOf(entry)
+        heard.set(entry.id, last)
+        if (!isHeld(entry.record) && this.#isSilent(last)) silent.push(entry)
       }
-      if (page.next === undefined) return
+      if (page.next === undefined) break
       cursor = page.next
+    }
+    this.#heard = heard
+    for (const entry of silent) {
+      if (this.#look.isClosed) return
+      await this.#resume(entry)
     }
   }
 
-  async #resume({ id, record }: Entry<'operation'>): Promise<void> {
+  #heardOf({ id, revision }: Entry<'operation'>): Heard {
+    const last = this.#heard.get(id)
+    return last?.revision === revision ? last : { revision, sinceMs: performance.now() }
+  }
+
+  /** What a record says of its holder is by the holder's clock, which may be behind this one. */
+  #isSilent({ sinceMs }: Heard): boolean {
+    return this.#parts.isAlone === true || performance.now() - sinceMs >= holdMs(this.#parts)
+  }
+
+  async #resume({ id, record, revision }: Entry<'operation'>): Promise<void> {
     try {
+      // While others were gone on with, somebody may have come to it.
+      const present = await this.#parts.registry.find('operation', id)
+      if (present?.revision !== revision) return
       const { result } = await resumeOperation(this.#parts, id, ACTOR)
       await result
       this.#listener.recovered(id, record.kind, undefined)

@@ -1,6 +1,7 @@
 import { RevisionConflictError } from '../../../errors.ts'
 import type { Entry } from '../../../registry/registry.ts'
 import type { LifecycleParts } from '../../parts.ts'
+import { PeriodicLook } from '../../periodic-look.ts'
 import { allServers } from '../../server/server-view.ts'
 import { refillSpares } from './make-spares.ts'
 
@@ -23,42 +24,30 @@ export interface SpareListener {
 export class SpareKeeper implements Disposable {
   readonly #parts: LifecycleParts
   readonly #listener: SpareListener
-  readonly #timer: NodeJS.Timeout
-  #isLooking = false
-  #isClosed = false
+  readonly #look: PeriodicLook
 
   constructor(parts: LifecycleParts, listener: SpareListener, lookEveryMs = LOOK_EVERY_MS) {
     this.#parts = parts
     this.#listener = listener
-    this.#timer = setInterval(() => this.#look(), lookEveryMs)
+    const failed = (error: unknown) => listener.lookFailed(error)
+    this.#look = new PeriodicLook(() => this.#refillAll(), failed, lookEveryMs)
   }
 
   /** Ends after the database that it is at; that is the listener's to wait for. */
   [Symbol.dispose](): void {
-    this.#isClosed = true
-    clearInterval(this.#timer)
-  }
-
-  #look(): void {
-    if (this.#isLooking) return
-    this.#isLooking = true
-    void this.#refillAll()
-      .catch((error: unknown) => this.#listener.lookFailed(error))
-      .finally(() => {
-        this.#isLooking = false
-      })
+    this.#look[Symbol.dispose]()
   }
 
   async #refillAll(): Promise<void> {
     for (const server of await allServers(this.#parts.registry)) {
-      if (this.#isClosed) return
+      if (this.#look.isClosed) return
       if (server.record.spares !== undefined) await this.#listener.run(() => this.#refill(server))
     }
   }
 
   async #refill(server: Entry<'server'>): Promise<void> {
     try {
-      const begun = await refillSpares(this.#parts, server, ACTOR, () => this.#isClosed)
+      const begun = await refillSpares(this.#parts, server, ACTOR, () => this.#look.isClosed)
       if (begun === undefined) return
       await begun.result
       this.#listener.refilled(server.id, undefined)

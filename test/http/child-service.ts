@@ -5,6 +5,7 @@ import { vi } from 'vitest'
 import type { Service } from '../../src/server.ts'
 
 const CLI = resolve(import.meta.dirname, '../../src/cli.ts')
+const SOURCE = ['--import', import.meta.resolve('tsx'), CLI]
 const READY_MS = 60_000
 /** As in k8s/deployment.yaml. */
 const HEAP = '--max-old-space-size=384'
@@ -23,16 +24,21 @@ export class ChildService implements Service {
     this.#exit = exitOf(child)
   }
 
-  /** @param openFiles that the process may have, at most. */
+  /**
+   * @param openFiles that the process may have, at most.
+   * @param program what node is given before the verb. Default: this tree's source.
+   */
   static async start(
     variables: Readonly<Record<string, string>>,
     logLines: string[],
-    openFiles = 4_096,
+    {
+      openFiles = 4_096,
+      program = SOURCE,
+    }: { openFiles?: number | undefined; program?: readonly string[] } = {},
   ): Promise<ChildService> {
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith('TENANTRY_'))
     const line = `ulimit -n ${openFiles}; exec "$0" "$@"`
-    const tsx = import.meta.resolve('tsx')
-    const child = spawn('sh', ['-c', line, process.execPath, '--import', tsx, CLI, 'serve'], {
+    const child = spawn('sh', ['-c', line, process.execPath, ...program, 'serve'], {
       env: { ...Object.fromEntries(own), NODE_OPTIONS: HEAP, ...variables },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

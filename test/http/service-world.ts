@@ -167,7 +167,7 @@ export async function startChildWorld(
   settings: Record<string, string> = {},
   openFiles?: number,
 ): Promise<ServiceWorld<ChildService>> {
-  return startedBy(settings, (variables, logLines) => ChildService.start(variables, logLines, openFiles))
+  return startedBy(settings, (variables, logLines) => ChildService.start(variables, logLines, { openFiles }))
 }
 
 async function startedBy<S extends Service>(

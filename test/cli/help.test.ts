@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { commandTree } from '../../src/cli/program.ts'
@@ -34,6 +35,16 @@ async function examplesOf(words: readonly string[]): Promise<string[]> {
   const lines = examples.matchAll(/^ +(?:\$ )?(?:\S+=\S+ )*(?:[^|]+ \| )?tenantry (.+?)(?: {2,}.*| < .*)?$/gm)
   return [...lines].map(([, rest = '']) => rest)
 }
+
+it('tells the version of the package, which is no other verb’s --version', async () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string } // a parse boundary: our own
+  expect(await new Terminal().run(['--version'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining(version),
+  })
+  const noted = await new Terminal().run(['exec', '--all', '--version', 'v42', '--', 'true'])
+  expect(noted).toMatchObject({ code: 2, err: expect.stringContaining('no registry') })
+})
 
 describe('every verb', () => {
   it.each(VERBS)('%s has an example in its help, which it would take as it stands', async (name, words) => {

@@ -18,7 +18,10 @@ export function addTenantDelete(parent: Command, cli: CommandLine): void {
     .option('--yes <id>', "the tenant's name once more, where nobody is there to type it")
     .option('--grace <time>', 'how long it may be undeleted, as 30d, 12h or 0d (default: 30d)')
     .option('--reason <text>', 'for the record')
-    .addHelpText('after', '\nExample:\n  tenantry tenant delete acme --grace 7d --yes acme')
+    .addHelpText(
+      'after',
+      '\nLogins that we made are locked. A role that was there before us is its owner’s: the answer names one that still gets in.\n\nExample:\n  tenantry tenant delete acme --grace 7d --yes acme',
+    )
     .action(async (id: string, _options: unknown, command: Command) => {
       const { yes, grace, reason } = Options.parse(command.opts())
       const graceMs = grace === undefined ? undefined : durationMs('--grace', grace)

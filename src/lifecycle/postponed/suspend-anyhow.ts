@@ -46,7 +46,8 @@ async function fenced(parts: LifecycleParts, means: OwnMeans, id: TenantId): Pro
   if (known === undefined) return others
   try {
     const { fence, caveat } = await fenceTenant(parts, known.tenant, known.server, SUSPENSION)
-    return fence === 'database' ? 'The database refuses its logins.' : `${others} ${caveat ?? ''}`.trim()
+    const held = fence === 'database' ? 'The database refuses its logins.' : others
+    return `${held} ${caveat ?? ''}`.trim()
   } catch (error) {
     if (!(error instanceof TenantryError)) throw error
     return `${others} Its sessions could not be ended (${error.code}).`

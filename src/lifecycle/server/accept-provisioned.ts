@@ -3,6 +3,7 @@ import type { Entry } from '../../registry/registry.ts'
 import { targetOf } from '../../registry/route.ts'
 import { readStamp, strangerIn } from '../../router/identity.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import { ownRoles } from '../delete/own-roles.ts'
 import { auditEntry } from '../parts.ts'
 import { setPassword } from '../provision/role-password.ts'
 import { Session } from '../session.ts'
@@ -45,8 +46,8 @@ export async function acceptProvisioned(acceptance: Acceptance, entry: Entry<'te
 export async function lockAgain(acceptance: Acceptance, entry: Entry<'tenant'>): Promise<string[]> {
   const { admin } = acceptance
   if (admin === undefined) return []
-  const logins = await admin.logins(slotsOf(entry.record.route))
-  const locks = [...logins].filter(([, mayLogin]) => mayLogin).map(([role]) => role)
+  const roles = await admin.atHome((session) => ownRoles(session, entry.record))
+  const locks = roles.filter(({ login }) => login).map(({ name }) => name)
   if (!acceptance.dryRun) await applyRoles(acceptance, admin, entry, { opens: false, locks })
   return locks.map((role) => `role ${role} may not log in any more`)
 }

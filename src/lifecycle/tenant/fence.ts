@@ -41,7 +41,7 @@ export async function fenceTenant(
   if (tenant.origin === 'provisioned' && adminSealer !== undefined && server.admin !== null) {
     await using admin = await Session.open(adminTargetOf(server, adminSealer, registry.id, undefined, sealer))
     const sessionsEnded = await lockOut(admin, await rolesOf(admin, tenant))
-    return { fence: 'database', sessionsEnded, caveat: null }
+    return { fence: 'database', sessionsEnded, caveat: await openDoors(admin, tenant) }
   }
   await using session = await Session.open(targetOf(tenant, server, sealer, registry.id))
   const sessionsEnded = await endOwnSessions(session, tenant)
@@ -50,6 +50,31 @@ export async function fenceTenant(
       ? `Role ${tenant.route.role} is not ours to lock: whoever has its password can still log in to the database directly.`
       : `This process has no TENANTRY_ADMIN_KEY: the role can still log in. ${again} where the key is.`
   return { fence: 'registry', sessionsEnded, caveat }
+}
+
+/**
+ * Who still comes in: the login that an adopted tenant had before us, which is its owner's, and, where only the router's
+ * logins are locked, those of people and tools.
+ */
+async function openDoors(admin: Session, { id, route }: TenantRecord): Promise<string | null> {
+  const rows = await admin.rows(
+    z.object({ name: z.string() }),
+    `with recursive guests as (
+       select a.grantee as oid from pg_catalog.pg_database d,
+              pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
+        where d.datname = ${quoteText(route.database)}
+       union select m.member from guests g join pg_catalog.pg_auth_members m on m.roleid = g.oid
+     )
+     select r.rolname::pg_catalog.text as name from guests g join pg_catalog.pg_roles r on r.oid = g.oid
+      where r.rolcanlogin and not r.rolsuper and r.rolname <> session_user
+        and pg_catalog.has_database_privilege(r.oid, ${quoteText(route.database)}, 'CONNECT') order by 1`,
+  )
+  if (rows.length === 0) return null
+  const names = rows.map(({ name }) => name).join(', ')
+  return (
+    `Not locked, and still let in by the database: ${names}. A login from before the adoption is its owner's to lock; ` +
+    `those of people and tools are revoked with: tenantry tenant credentials ${id} --revoke ROLE`
+  )
 }
 
 /** NOLOGIN before the sessions end, so that none begins after. */

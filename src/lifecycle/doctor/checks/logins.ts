@@ -54,7 +54,7 @@ function ofProvisioned(look: ServerLook, entry: Entry<'tenant'>): Found[] {
       })
   }
   if (status === 'suspended' || status === 'deleted' || status === 'deleting')
-    for (const role of slotsOf(route).filter(mayLogin))
+    for (const role of lockedRoles(look, entry).filter(mayLogin))
       found.push({
         severity: 'error',
         subject,
@@ -63,6 +63,14 @@ function ofProvisioned(look: ServerLook, entry: Entry<'tenant'>): Found[] {
         ...locking(look, entry, role),
       })
   return found
+}
+
+/** A suspension is about the tenant's requests; of a deleted tenant nobody is let in, people and tools neither. */
+function lockedRoles({ catalog }: ServerLook, { record }: Entry<'tenant'>): string[] {
+  const { route, status } = record
+  if (status === 'suspended') return slotsOf(route)
+  const stem = route.role.slice(0, -1)
+  return [...catalog.roles.keys()].filter((role) => role.startsWith(stem))
 }
 
 function locking(look: ServerLook, entry: Entry<'tenant'>, role: string): Pick<Found, 'fix' | 'repair'> {

@@ -71,6 +71,7 @@ describe('tenantry tenant import', () => {
     for (const options of [[], ['--dry-run']]) {
       const ran = await run(['tenant', 'import', list, ...options])
       expect(ran.code).toBe(2)
+      expect(ran.out).not.toContain('would be imported')
       expect(ran.err).toMatch(
         /3 faults.*:\n {2}line 1: "colour".*\n {2}line 2: id.*\n {2}line 3: dsn: .*the port/,
       )

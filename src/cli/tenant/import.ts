@@ -18,20 +18,27 @@ const Options = z.object({
 })
 
 const EXAMPLE = `
-FILE is CSV whose first line names the columns, or JSON objects one a line with the same names; - is standard input.
-  id, dsn                                 must be there
+FILE is CSV as a spreadsheet writes it (divided by commas, semicolons or tabs; UTF-8) whose first line names the columns,
+or JSON objects one a line with the same names; - is standard input.
+  id                                      must be there, and where the database is:
+  dsn                                     a connection string; its password may be in a column of its own, password
+  host, port, database, user, password, sslmode, sslrootcert
+                                          in its place, each as it is: nothing is percent-encoded
   hostnames                               separated by spaces or ;
   labels                                  plan=pro;region=eu, or a column label.NAME for each
   max_connections, weight, requests_per_second, statement_timeout_ms
   shared                                  true: another tenant may live in the same database
 
 Nothing is imported where one line has a fault. A database that refuses its login is told and does not stop the others;
-the same file again goes on with what is left.
+the same file again goes on with what is left. A server that is not on record is put there under its host and port:
+\`tenantry server add NAME\` before gives it another name. To take all of it back: give the list a column label.batch, then
+\`tenantry tenant unregister --label batch=…\`.
 
 Example:
   $ cat tenants.csv
   id,dsn,hostnames,label.plan,max_connections
   acme,postgres://acme:…@db1.example.com/acme?sslmode=verify-full,acme.example.com,pro,4
+  $ tenantry tenant import tenants.csv --dry-run
   $ tenantry tenant import tenants.csv --dry-run --probe
   $ tenantry tenant import tenants.csv
 `
@@ -76,7 +83,8 @@ async function textOf(cli: CommandLine, file: string): Promise<string> {
 }
 
 function tell(cli: CommandLine, command: Command, result: TenantsImported): void {
-  const { rows, dryRun, nowNotIsolated } = result
+  const { rows, dryRun, faults, nowNotIsolated } = result
+  if (faults.length > 0 && !globalsOf(command).json) return tellSound(cli, rows)
   const count = (outcome: ImportedRow['outcome']) => rows.filter((row) => row.outcome === outcome).length
   const made = dryRun ? `${count('new')} would be imported` : `${count('imported')} imported`
   const lines = dryRun && !globalsOf(command).json ? rows.filter(({ outcome }) => outcome === 'new') : []
@@ -84,13 +92,11 @@ function tell(cli: CommandLine, command: Command, result: TenantsImported): void
     ...lines.map(({ line, tenant }) => `line ${line}: ${tenant} would be imported`),
     `${made}, ${count('there')} there already, ${count('refused')} refused`,
   ])
-  for (const { line, tenant, refusal } of rows) {
-    if (refusal !== null) cli.note(`refused: line ${line}, ${tenant}: ${refusal}`)
-  }
+  tellRefused(cli, rows)
   const open = rows.filter(({ findings }) => findings.length > 0).length
   if (open > 0) {
     cli.note(
-      `not isolated: ${open} of them, whose tenant keys get role_not_isolated (tenant show ID says why);`,
+      `not isolated: ${open} of them, whose own keys get role_not_isolated (tenant show says why, tenant adopt helps);`,
     )
     cli.note('service keys and the library work')
   }
@@ -98,6 +104,18 @@ function tell(cli: CommandLine, command: Command, result: TenantsImported): void
     cli.note(
       `not isolated any more, since their roles may enter these databases: ${nowNotIsolated.join(', ')}`,
     )
+}
+
+/** Of a list with faults, of which none would be imported. */
+function tellSound(cli: CommandLine, rows: TenantsImported['rows']): void {
+  cli.print(`${rows.length} rows without a fault`)
+  tellRefused(cli, rows)
+}
+
+function tellRefused(cli: CommandLine, rows: TenantsImported['rows']): void {
+  for (const { line, tenant, refusal } of rows) {
+    if (refusal !== null) cli.note(`refused: line ${line}, ${tenant}: ${refusal}`)
+  }
 }
 
 function conclude({ faults, rows }: TenantsImported): void {

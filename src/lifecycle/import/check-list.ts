@@ -76,9 +76,11 @@ function isSameRoute(
   servers: readonly Entry<'server'>[],
 ): boolean {
   const { status, origin, route } = record
-  if (origin !== 'registered' || status === 'deleting' || status === 'deleted') return false
+  if (status === 'deleting' || status === 'deleted') return false
   const server = serverOfDsn(servers, row.dsn)?.id
-  return route.server === server && route.database === row.dsn.database && route.role === row.dsn.user
+  const isThere = route.server === server && route.database === row.dsn.database
+  // One that was adopted since has a role of ours.
+  return isThere && (origin === 'provisioned' || route.role === row.dsn.user)
 }
 
 function describe({ record }: Entry<'tenant'>): string {

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { type ParsedDsn, parseDsn } from '../../connection/dsn.ts'
-import { InvalidDsnError } from '../../errors.ts'
+import type { ParsedDsn } from '../../connection/dsn.ts'
 import { isReservedTenantId, isTenantId, type TenantId } from '../../tenant/tenant-id.ts'
 import { Labels, TenantLimits } from '../../tenant/tenant-record.ts'
 import { Hostname } from '../tenant/claim-aliases.ts'
 import type { RowFault } from './list-faults.ts'
 import type { RawRow } from './read-list.ts'
+import { dsnOfRow, PLACE_COLUMNS } from './row-dsn.ts'
 
 /** A database that exists, and the tenant that it is to be. */
 export interface ImportRow {
@@ -19,6 +19,17 @@ export interface ImportRow {
   readonly labels: z.output<typeof Labels>
 }
 
+const { maxConnections, weight, requestsPerSecond, statementTimeoutMs } = TenantLimits.shape
+
+const whole = 'must be a whole number, from 1'
+/** What the schemas of limits say is meant for who calls them, not for who looks at a cell. */
+const NUMBERS: Readonly<Record<string, string>> = {
+  max_connections: whole,
+  weight: 'must be a number above 0, up to 1000',
+  requests_per_second: 'must be a number above 0',
+  statement_timeout_ms: whole,
+}
+
 /** A text of CSV as the number that it says; what is none is left as it is, to be refused. */
 const number = <S extends z.ZodType>(schema: S) =>
   z.preprocess(
@@ -26,25 +37,11 @@ const number = <S extends z.ZodType>(schema: S) =>
     schema,
   )
 
-const { maxConnections, weight, requestsPerSecond, statementTimeoutMs } = TenantLimits.shape
-
 const Cells = z.object({
   id: z
     .custom<TenantId>(isTenantId, 'must be 1 to 40 lower-case letters, digits and inner hyphens')
     .refine((id) => !isReservedTenantId(id), 'is a reserved name')
     .refine((id) => !id.startsWith('xn--'), 'may not begin with xn--'),
-  dsn: z
-    .string('must be a connection string')
-    .max(4096)
-    .transform((text, context): ParsedDsn => {
-      try {
-        return parseDsn(text)
-      } catch (error) {
-        if (!(error instanceof InvalidDsnError)) throw error
-        context.addIssue({ code: 'custom', message: error.message })
-        return z.NEVER
-      }
-    }),
   hostnames: z.preprocess(listIn, z.array(Hostname, 'must be host names').max(100)).default([]),
   labels: z.preprocess(pairsIn, Labels).default({}),
   max_connections: number(maxConnections),
@@ -54,7 +51,8 @@ const Cells = z.object({
   shared: z.preprocess(flagIn, z.boolean('must be true or false')).default(false),
 })
 
-const COLUMNS: readonly string[] = Object.keys(Cells.shape)
+/** In the order in which they are told. */
+const COLUMNS: readonly string[] = [...new Set(['id', 'dsn', ...PLACE_COLUMNS, ...Object.keys(Cells.shape)])]
 const LABEL = 'label.'
 
 /** What to say of a column that there is not; undefined where there is. @param place of it, where its name is not to be repeated. */
@@ -74,8 +72,10 @@ export function readRow({ line, cells }: RawRow): ImportRow | RowFault[] {
   if (labels.length > 0)
     own['labels'] = { ...objectOf(pairsIn(own['labels'])), ...Object.fromEntries(labels) }
   const parsed = Cells.safeParse(own)
-  if (!parsed.success) return faultsOf(line, parsed.error)
-  const { id, dsn, shared, hostnames, labels: named, ...limits } = parsed.data
+  const dsn = dsnOfRow(own)
+  if (!parsed.success || Array.isArray(dsn))
+    return faultsOf(line, parsed.error?.issues ?? [], Array.isArray(dsn) ? dsn : [])
+  const { id, shared, hostnames, labels: named, ...limits } = parsed.data
   return { line, id, dsn, shared, hostnames, labels: named, limits: limitsOf(limits) }
 }
 
@@ -94,9 +94,12 @@ function limitsOf(cells: Limits): TenantLimits {
 }
 
 /** By column alone: in a row whose cells are shifted, a label may be a part of a password. */
-function faultsOf(line: number, error: z.ZodError): RowFault[] {
-  const told = error.issues.map(({ path, message }) => `${String(path[0])}: ${message}`)
-  return [...new Set(told)].map((what) => ({ line, what }))
+function faultsOf(line: number, issues: readonly z.core.$ZodIssue[], ofDsn: readonly string[]): RowFault[] {
+  const told = issues.map(({ path, message }) => {
+    const column = String(path[0])
+    return `${column}: ${NUMBERS[column] ?? message}`
+  })
+  return [...new Set([...told, ...ofDsn])].map((what) => ({ line, what }))
 }
 
 function listIn(value: unknown): unknown {

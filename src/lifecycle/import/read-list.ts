@@ -16,11 +16,18 @@ export interface RawList {
   readonly faults: readonly RowFault[]
 }
 
+/** What stands for bytes that are no letter in UTF-8, and the half of one in UTF-16. */
+const NOT_UTF8 = /[\uFFFD\0]/
+
 /** A longer list is imported in parts. */
 const MAX_ROWS = 10_000
 
 /** @throws {InvalidRequestError} where it has too many rows. Every other fault is in the answer. */
 export async function readList(format: ListFormat, text: string): Promise<RawList> {
+  const foreign = text.split('\n').findIndex((line) => NOT_UTF8.test(line))
+  // Read on, every such letter of a password would be another one.
+  if (foreign !== -1)
+    return { rows: [], faults: [{ line: foreign + 1, what: 'it is not UTF-8: save it as "CSV UTF-8"' }] }
   const list = format === 'csv' ? await readCsv(text) : readJsonLines(text)
   if (list.rows.length > MAX_ROWS)
     throw new InvalidRequestError(`A list may have ${MAX_ROWS} rows; this one has ${list.rows.length}.`)
@@ -32,8 +39,10 @@ async function readCsv(text: string): Promise<RawList> {
   // Loaded with the first list: whoever serves tenants needs none of it.
   const { parse } = await import('csv-parse/sync')
   const faults: RowFault[] = []
+  const quotes: { readonly line: number; readonly code: string | undefined }[] = []
   const records = parse(text, {
     bom: true,
+    delimiter: delimiterOf(text),
     info: true,
     relax_column_count: true,
     skip_empty_lines: true,
@@ -42,20 +51,19 @@ async function readCsv(text: string): Promise<RawList> {
     // Not the parser's message, which repeats a part of the text.
     on_skip: (error) => {
       const line = Number(error?.['lines'] ?? 1)
-      if (faults.at(-1)?.line !== line) faults.push({ line, what: `the quotes are wrong (${error?.code})` })
+      if (quotes.at(-1)?.line !== line) quotes.push({ line, code: error?.code })
     },
   }) as unknown as readonly {
     readonly record: readonly string[]
     readonly info: { readonly lines: number }
   }[] // as `info` makes it
+  faults.push(...faultsOfQuotes(quotes))
   const [head, ...body] = records
-  const names = head?.record ?? []
-  if (!names.includes('id') || !names.includes('dsn')) {
+  const names = (head?.record ?? []).map((name) => name.toLowerCase())
+  if (!names.includes('id') || !(names.includes('dsn') || names.includes('host'))) {
     // Whatever stands there may be a tenant's row.
-    return {
-      rows: [],
-      faults: [{ line: 1, what: 'it must name the columns, id and dsn among them' }, ...faults],
-    }
+    const what = 'it must name the columns, id and dsn among them, or id, host, database, user and password'
+    return { rows: [], faults: [{ line: 1, what }, ...faults] }
   }
   faults.push(...faultsOfNames(names).map((what) => ({ line: 1, what })))
   const rows: RawRow[] = []
@@ -70,6 +78,32 @@ async function readCsv(text: string): Promise<RawList> {
     }
   }
   return { rows, faults }
+}
+
+/** Of those that spreadsheets write: a comma, a semicolon where commas stand in numbers, a tab where it is pasted. */
+const DELIMITERS = [',', ';', '\t'] as const
+
+/** The one that the names of the columns, which hold none, are divided by. */
+function delimiterOf(text: string): string {
+  const [head = ''] = text.trimStart().split('\n', 1)
+  const count = (delimiter: string) => head.split(delimiter).length
+  return DELIMITERS.reduce((best, next) => (count(next) > count(best) ? next : best))
+}
+
+const NEVER_CLOSED = 'CSV_QUOTE_NOT_CLOSED'
+
+/** One that is never closed is told where it is the only fault: else it follows from another. */
+function faultsOfQuotes(
+  found: readonly { readonly line: number; readonly code: string | undefined }[],
+): RowFault[] {
+  const others = found.filter(({ code }) => code !== NEVER_CLOSED)
+  return (others.length > 0 ? others : found).map(({ line, code }) => ({
+    line,
+    what:
+      code === NEVER_CLOSED
+        ? 'the quotes are wrong: a cell that begins with " ends with none'
+        : 'the quotes are wrong: a cell that holds " stands in quotes, with each " in it written twice',
+  }))
 }
 
 function faultsOfNames(names: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readRow } from '../../../src/lifecycle/import/import-row.ts'
 import { importTenants } from '../../../src/lifecycle/import/import-tenants.ts'
 import { ListFaultsError } from '../../../src/lifecycle/import/list-faults.ts'
 import { type ListFormat, readList } from '../../../src/lifecycle/import/read-list.ts'
@@ -129,7 +130,17 @@ describe('faults of a list', () => {
     ['csv', 'id,dsn\n', /no row/],
     ['jsonl', '\n\n', /no row/],
     ['csv', `acme,${dsn('a')}\nglobex,${dsn('b')}\n`, /must name the columns/],
-    ['csv', `id;dsn\nacme;${dsn('a')}\n`, /must name the columns/],
+    ['csv', `id|dsn\nacme|${dsn('a')}\n`, /must name the columns/],
+    ['csv', `id,dsn\nacme,${dsn('a')}\nglobex,${SECRET}\uFFFD\n`, /^3 it is not UTF-8/],
+    ['csv', `id,dsn\nacme,"${dsn('a')}"x\nglobex,${dsn('b')}\n`, /^2 the quotes are wrong.*twice/],
+    ['csv', `id,host,user,password\nacme,h,u,${SECRET}\n`, /^2 database: is missing/],
+    ['csv', `id,host,database,user,password\nacme,a b,d,u,${SECRET}\n`, /^2 host: neither a host name/],
+    ['csv', `id,host,database,user,port\nacme,h,d,u,x\n`, /^2 port: a whole number/],
+    ['csv', `id,host,database,user,sslmode\nacme,h,d,u,prefer\n`, /^2 sslmode: prefer may fall back/],
+    ['csv', `id,dsn,host\nacme,${dsn('a')},h\n`, /^2 dsn: only a password may stand beside it, not host/],
+    ['csv', `id,dsn,password\nacme,${dsn('a')},${SECRET}\n`, /^2 password: dsn holds one already/],
+    ['csv', `id,dsn,max_connections\nacme,${dsn('a')},many\n`, /^2 max_connections: must be a whole number/],
+    ['jsonl', `{"id":"acme","host":["${SECRET}"],"database":"d","user":"u"}`, /^1 host: must be text/],
     ['csv', `id,dsn,id\nacme,${dsn('a')},acme\n`, /two columns id/],
     ['csv', `id,dsn\nacme,"${dsn('a')}\n`, /quotes are wrong/],
   ] as const)('of %s %j are one', async (format, text, fault) => {
@@ -169,6 +180,12 @@ describe('faults of a list', () => {
       '4 dsn: unless shared is true, its database may not also be in line 3',
       '5 id: tenant made is on record already, with another database or role',
     ])
+    const adopted = tenantRecord('adopted', {
+      origin: 'provisioned',
+      route: { ...routeTo('e'), role: 'ours' },
+    })
+    await create(registry, { kind: 'tenant', id: 'adopted', record: adopted })
+    expect(await dry(`adopted,${dsn('e')},`)).toEqual([])
     expect(await dry(`first,${dsn('a')},other.example.com`)).toEqual([
       '2 hostnames: tenant first is on record already, without other.example.com',
     ])
@@ -187,6 +204,18 @@ describe('CSV', () => {
     expect(rows.map(({ line }) => line)).toEqual([3, 5])
   })
 
+  it.each([';', '\t'])(
+    'is read where %j divides its cells, as spreadsheets do elsewhere',
+    async (delimiter) => {
+      const cells = [['Id', 'DSN', 'hostnames'], ['acme', 'd', '"a.example;b.example"'], []]
+      const { rows, faults } = await readList('csv', cells.map((line) => line.join(delimiter)).join('\r\n'))
+      expect(faults).toEqual([])
+      expect(rows.map((row) => Object.fromEntries(row.cells))).toEqual([
+        { id: 'acme', dsn: 'd', hostnames: 'a.example;b.example' },
+      ])
+    },
+  )
+
   it('gives back every cell, whatever is in it', async () => {
     const cell = fc.string({ unit: 'grapheme' }).map((text) => text.trim())
     const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
@@ -198,5 +227,31 @@ describe('CSV', () => {
       }),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('a row whose database is in columns of its own', () => {
+  const rowOf = (cells: Record<string, unknown>) => {
+    const row = readRow({ line: 2, cells: new Map(Object.entries({ id: 'acme', ...cells })) })
+    if (Array.isArray(row)) throw new Error(JSON.stringify(row))
+    return row.dsn
+  }
+  const place = { host: 'db.example.com', database: 'd/1', user: 'ü@x', password: `p;w"%,x'y@/?# ü` }
+
+  it('means its cells as they are, with nothing percent-encoded', () => {
+    const { password, ...dsn } = rowOf({ ...place, port: '6432', sslmode: 'require' })
+    expect(password?.reveal()).toBe(place.password)
+    expect(dsn).toMatchObject({ host: 'db.example.com', port: 6432, database: 'd/1', user: 'ü@x' })
+    expect(dsn.tls).toEqual({ mode: 'require' })
+  })
+
+  it('is verified in full where nothing else is said, by address, too', () => {
+    const dsn = rowOf({ ...place, host: '2001:db8::7', port: 5433 })
+    expect(dsn).toMatchObject({ host: '2001:db8::7', port: 5433, tls: { mode: 'verify-full' } })
+  })
+
+  it('takes a password beside a connection string without one', () => {
+    const { user, password } = rowOf({ dsn: 'postgres://u@h/d', password: 'a%20b' })
+    expect([user, password?.reveal()]).toEqual(['u', 'a%20b'])
   })
 })

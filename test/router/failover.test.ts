@@ -1,12 +1,10 @@
-import { chown, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { postgresAccount } from '../../src/demo/postgres-account.ts'
 import { WriteRefusals } from '../../src/router/breaker/write-refusals.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
-import { type OwnPostgresServer, sharedPostgres, startPostgres } from '../support/postgres.ts'
+import { sharedPostgres, startPostgres } from '../support/postgres.ts'
+import { restartAsStandby } from '../support/standby.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { Names, outcome, ownRows } from './fault-ground.ts'
 
@@ -24,16 +22,6 @@ function openings(world: World): { opened: number } {
   const seen = { opened: 0 }
   world.router.on('opened', () => seen.opened++)
   return seen
-}
-
-/** Starts again as a standby of nobody: it serves reads, and refuses writes until it is promoted. */
-async function restartAsStandby(server: OwnPostgresServer): Promise<void> {
-  const [row] = await server.query<{ data_directory: string }>('show data_directory')
-  const file = join(row?.data_directory ?? '', 'standby.signal')
-  await writeFile(file, '')
-  const account = await postgresAccount()
-  if (account) await chown(file, account.uid, account.gid)
-  await server.restart()
 }
 
 /** The same port on another address of this machine, which leads to the shared server. */

@@ -1,0 +1,3 @@
+import { describeReadOnly } from './read-only.ts'
+
+describeReadOnly(['database', 'schema'])

@@ -7,6 +7,8 @@ export interface RegistryMigration {
   /** 0 where there is no registry yet. */
   readonly from: number
   readonly to: number
+  /** The schema that a process must know, at least, to go on afterwards. */
+  readonly readableFrom: number
   /** What leads there, in order. */
   readonly steps: readonly string[]
 }
@@ -29,7 +31,13 @@ export async function migrateRegistry(url: string | Secret, isDry: boolean): Pro
       : (['consul', await consulVersion(text)] as const)
   // There was one version only so far: to open it makes it.
   if (version === 0 && !isDry) await (await openRegistry(text)).close()
-  return { backend, from: version, to: Math.max(version, 1), steps: version === 0 ? ['new'] : [] }
+  return {
+    backend,
+    from: version,
+    to: Math.max(version, 1),
+    readableFrom: 1,
+    steps: version === 0 ? ['new'] : [],
+  }
 }
 
 async function fileVersion(url: string): Promise<number> {

@@ -122,7 +122,14 @@ describe('registry migrate', () => {
     expect([code, out]).toEqual([0, 'schema 1 -> 1: nothing to do'])
     const elsewhere = ['--registry', `file:${join(folder, 'elsewhere.yaml')}`]
     const dry = await new Terminal().run(['registry', 'migrate', '--dry-run', '--json', ...elsewhere])
-    expect(JSON.parse(dry.out)).toEqual({ backend: 'file', from: 0, to: 1, steps: ['new'], dryRun: true })
+    expect(JSON.parse(dry.out)).toEqual({
+      backend: 'file',
+      from: 0,
+      to: 1,
+      readableFrom: 1,
+      steps: ['new'],
+      dryRun: true,
+    })
     expect((await new Terminal().run(['registry', 'migrate', ...elsewhere])).out).toBe(
       'schema 0 -> 1: applied: new',
     )

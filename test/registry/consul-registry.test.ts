@@ -93,7 +93,7 @@ describe('a registry in Consul', () => {
   it('is made by migrating it, and has then nothing to migrate', async () => {
     await using ground = newPrefix()
     const url = `consul://:${consul.token}@${consul.host}:${consul.port}/${ground.prefix}`
-    const made = { backend: 'consul', from: 0, to: 1, steps: ['new'] }
+    const made = { backend: 'consul', from: 0, to: 1, readableFrom: 1, steps: ['new'] }
     expect(await migrateRegistry(url, true)).toEqual(made)
     // A dry run has made nothing: the next finds nothing either.
     expect(await migrateRegistry(url, true)).toEqual(made)

@@ -22,7 +22,7 @@ describe('migrating a registry in Postgres', () => {
   it('tells first, then does it, and finds nothing to do after that', async () => {
     await using database = await newManagementDatabase()
     const url = sharedPostgres().dsn(database.name)
-    const whole = { backend: 'postgres', from: 0, to, steps: MIGRATIONS }
+    const whole = { backend: 'postgres', from: 0, to, readableFrom: 1, steps: MIGRATIONS }
     expect(await migrateRegistry(url, true)).toEqual(whole)
     expect(await migrateRegistry(url, true)).toEqual(whole)
     expect(await migrateRegistry(url, false)).toEqual(whole)
@@ -37,6 +37,8 @@ describe('migrating a registry in Postgres', () => {
       '{"actor":"a","action":"tenant.register","target":"acme","at":"2026-01-01T00:00:00Z","detail":{}}', 10)`
     await database.query(old, [record])
     const url = sharedPostgres().dsn(database.name)
+    const told = await new Terminal({}).run(['registry', 'migrate', '--registry', url, '--dry-run'])
+    expect(told.out).toContain(`processes that know schema 1 go on beside those that know ${to}`)
     expect(await migrateRegistry(url, false)).toMatchObject({ from: 1, to, steps: MIGRATIONS.slice(1) })
     const auditKey = newAuditKey()
     await using registry = await database.open({ auditKey, migrate: false })
@@ -78,7 +80,7 @@ describe('migrating a registry file', () => {
     const folder = await mkdtemp(join(tmpdir(), 'tenantry-migrate-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     const path = join(folder, 'registry.yaml')
-    const made = { backend: 'file', from: 0, to: 1, steps: ['new'] }
+    const made = { backend: 'file', from: 0, to: 1, readableFrom: 1, steps: ['new'] }
     expect(await migrateRegistry(`file:${path}`, true)).toEqual(made)
     await expect(access(path)).rejects.toThrow('ENOENT')
     expect(await migrateRegistry(`file:${path}`, false)).toEqual(made)

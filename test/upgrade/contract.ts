@@ -44,7 +44,11 @@ export function describeContract(
   it('takes nothing from this version, and no query from a process of the one before that was forgotten', async () => {
     const asking = new Asking([old, young], ['acme', 'globex'], serviceKey)
     await asking.goOn(50)
-    expect(await rollout.migrate(after)).toMatchObject({ steps: [expect.stringContaining('-after')] })
+    const { to } = (await rollout.migrate(present)) as { to: number }
+    expect(await rollout.migrate(after)).toMatchObject({
+      readableFrom: to,
+      steps: [expect.stringContaining('-after')],
+    })
     await rollout.create(after, 'made-after')
     await rollout.does(present, ['tenant', 'set', 'acme', '--label', 'plan=pro'])
     await asking.goOn(100)

@@ -62,7 +62,13 @@ function describeTogether(backend: Backend): void {
       await asking.goOn(50)
       const from = SCHEMA_BEFORE[backend]
       const to = backend === 'postgres' ? STEPS.length : 1
-      const migration = { backend, from, to, steps: backend === 'postgres' ? STEPS.slice(from) : [] }
+      const migration = {
+        backend,
+        from,
+        to,
+        readableFrom: 1,
+        steps: backend === 'postgres' ? STEPS.slice(from) : [],
+      }
       expect(await rollout.migrate(present, '--dry-run')).toMatchObject(migration)
       expect(await rollout.migrate(present)).toMatchObject(migration)
       expect(await rollout.migrate(present)).toMatchObject({ from: to, to, steps: [] })

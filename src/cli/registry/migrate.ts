@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { InvalidRequestError } from '../../errors.ts'
-import { migrateRegistry } from '../../registry/migrate-registry.ts'
+import { migrateRegistry, type RegistryMigration } from '../../registry/migrate-registry.ts'
 import { answer, type CommandLine, globalsOf, registryOptions } from '../command-line.ts'
 import { settingsFor } from '../settings.ts'
 
@@ -23,6 +23,17 @@ export function addRegistryMigrate(parent: Command, cli: CommandLine): void {
       const { from, to, steps } = migration
       const done =
         steps.length === 0 ? 'nothing to do' : `${dryRun ? 'to apply' : 'applied'}: ${steps.join(', ')}`
-      answer(cli, command, { ...migration, dryRun }, [`schema ${from} -> ${to}: ${done}`])
+      answer(cli, command, { ...migration, dryRun }, [
+        `schema ${from} -> ${to}: ${done}`,
+        ...beside(migration),
+      ])
     })
+}
+
+/** What becomes of the processes that are there. */
+function beside({ from, to, readableFrom, steps }: RegistryMigration): string[] {
+  if (from === 0 || steps.length === 0) return []
+  return readableFrom > from
+    ? [`processes that know less than schema ${readableFrom} cannot go on: end them before`]
+    : [`processes that know schema ${from} go on beside those that know ${to}, and may be gone back to`]
 }

@@ -5,11 +5,14 @@ import { InternalError, RegistryTooNewError, RegistryTooOldError } from '../../e
 /** At the same place beside `src/` and `dist/`. */
 const FOLDER = new URL('../../../registry/postgres/', import.meta.url)
 const NAME = /^(\d{3})-[a-z0-9-]+\.sql$/
+/** What each file says of itself in the database. */
+const NOTED = /insert into tenantry_registry\.migration \(version, readable_from\) values \((\d+), (\d+)\);/
 /** Any number that nobody else locks: "tenantry" in ASCII. */
 const LOCK = '8387228131405298297'
 
 interface Migration {
   readonly version: number
+  readonly readableFrom: number
   readonly name: string
   readonly text: string
 }
@@ -24,6 +27,8 @@ export interface SchemaChange {
   /** 0 where there was none. */
   readonly from: number
   readonly to: number
+  /** The schema that a process must know, at least, to go on afterwards. */
+  readonly readableFrom: number
   /** The files between, in order. */
   readonly steps: readonly string[]
 }
@@ -73,7 +78,12 @@ function changeFrom(
     )
   }
   const steps = migrations.filter((migration) => migration.version > version)
-  return { from: version, to: Math.max(version, known), steps: steps.map(({ name }) => name) }
+  return {
+    from: version,
+    to: Math.max(version, known),
+    readableFrom: Math.max(readableFrom, ...steps.map((step) => step.readableFrom)),
+    steps: steps.map(({ name }) => name),
+  }
 }
 
 async function versionOf(connection: Connection): Promise<SchemaVersion> {
@@ -99,10 +109,12 @@ async function readMigrations(): Promise<Migration[]> {
   const names = (await readdir(FOLDER)).filter((name) => NAME.test(name)).sort()
   return Promise.all(
     names.map(async (name, index) => {
-      if (Number(NAME.exec(name)?.[1]) !== index + 1) {
-        throw new InternalError(`registry/postgres/${name}: expected number ${index + 1}`)
+      const text = await readFile(new URL(name, FOLDER), 'utf8')
+      const [version, readableFrom] = (NOTED.exec(text) ?? []).slice(1).map(Number)
+      if (Number(NAME.exec(name)?.[1]) !== index + 1 || version !== index + 1 || readableFrom === undefined) {
+        throw new InternalError(`registry/postgres/${name}: expected number ${index + 1}, in it too`)
       }
-      return { version: index + 1, name, text: await readFile(new URL(name, FOLDER), 'utf8') }
+      return { version, readableFrom, name, text }
     }),
   )
 }

@@ -43,6 +43,8 @@ export interface PostgresRegistryOptions {
 }
 type ResolvedOptions = Required<PostgresRegistryOptions>
 
+/** That a migration may take that somebody waits for: an index on millions of tenants takes minutes. */
+const BY_HAND_MS = 3_600_000
 /** Connections for calls; each follower has one more. */
 const POOL_SIZE = 2
 
@@ -103,7 +105,8 @@ export class PostgresRegistry implements Registry {
    * @throws {InvalidDsnError} {RegistryTooNewError} {RegistryUnavailableError}
    */
   static migrate(dsn: Secret, isDry: boolean): Promise<SchemaChange> {
-    const terms = { timeoutMs: 5_000, signal: new AbortController().signal }
+    const signal = new AbortController().signal
+    const terms = { timeoutMs: 5_000, migrateMs: BY_HAND_MS, signal }
     return prepareSchema(targetOf(dsn, terms.timeoutMs), isDry ? 'look' : 'apply', terms)
   }
 

@@ -8,6 +8,7 @@ import { within } from '../within.ts'
 import { available } from './available.ts'
 import { type MigrationMode, migrate, type SchemaChange } from './migrations.ts'
 
+/** Of a process that brings the schema on as it starts. */
 const MIGRATE_TIMEOUT_MS = 60_000
 
 /** @throws {InvalidDsnError} */
@@ -28,7 +29,10 @@ export function targetOf(dsn: Secret, timeoutMs: number): ConnectionTarget {
 }
 
 export interface SchemaTerms {
+  /** Milliseconds that opening a connection may take. */
   readonly timeoutMs: number
+  /** Milliseconds that the migration may take. Default: 60,000. */
+  readonly migrateMs?: number
   readonly signal: AbortSignal
 }
 
@@ -36,16 +40,16 @@ export interface SchemaTerms {
 export async function prepareSchema(
   target: ConnectionTarget,
   mode: MigrationMode,
-  { timeoutMs, signal }: SchemaTerms,
+  { timeoutMs, migrateMs = MIGRATE_TIMEOUT_MS, signal }: SchemaTerms,
 ): Promise<SchemaChange> {
-  const settings = { ...target.settings, statement_timeout: String(MIGRATE_TIMEOUT_MS) }
+  const settings = { ...target.settings, statement_timeout: String(migrateMs) }
   const opening = openConnection({ ...target, settings }, { connectTimeoutMs: timeoutMs, signal })
   const connection = await available(opening)
-  const late = () => new RegistryUnavailableError(`the schema was not ready in ${MIGRATE_TIMEOUT_MS} ms`)
+  const late = () => new RegistryUnavailableError(`the schema was not ready in ${migrateMs} ms`)
   const onAbort = () => connection.destroy(new RegistryUnavailableError('the opening was given up'))
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await available(within(migrate(connection, mode), MIGRATE_TIMEOUT_MS, late))
+    return await available(within(migrate(connection, mode), migrateMs, late))
   } finally {
     signal.removeEventListener('abort', onAbort)
     if (connection.isBusy) connection.destroy(late())

@@ -131,6 +131,15 @@ describe('a registry in Consul', () => {
     expect((await registry.list('tenant')).entries).toHaveLength(60)
   })
 
+  it('says of a change of too many bytes that it is too large, and not that Consul is away', async () => {
+    await using ground = newPrefix()
+    await using registry = await ground.open()
+    const large = tenant('acme')
+    Object.assign(large.record, { ofALaterVersion: 'x'.repeat(400_000) })
+    await expect(create(registry, large)).rejects.toBeInstanceOf(UnsupportedError)
+    expect(await registry.find('tenant', 'acme')).toBeUndefined()
+  })
+
   it('lists more entries than fit into one transaction', async () => {
     await using ground = newPrefix()
     await using registry = await ground.open()

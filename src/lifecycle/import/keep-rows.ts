@@ -74,10 +74,13 @@ async function keepInParts(run: ImportRun, site: Site, probed: readonly Probed[]
   try {
     await inTurn(() => keepOnce(run, site, probed))
   } catch (error) {
-    if (!(error instanceof UnsupportedError) || probed.length < 2) throw error
-    run.batchRows = Math.min(run.batchRows, Math.ceil(probed.length / 2))
-    await keepInParts(run, site, probed.slice(0, run.batchRows))
-    await keepInParts(run, site, probed.slice(run.batchRows))
+    if (!(error instanceof UnsupportedError)) throw error
+    const [first] = probed
+    if (first !== undefined && probed.length === 1) return run.refuse(first.row, error.message)
+    const half = Math.ceil(probed.length / 2)
+    run.batchRows = Math.min(run.batchRows, half)
+    await keepInParts(run, site, probed.slice(0, half))
+    await keepInParts(run, site, probed.slice(half))
   }
 }
 

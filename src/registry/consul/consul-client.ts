@@ -3,7 +3,7 @@ import http from 'node:http'
 import https from 'node:https'
 import Consul from 'consul'
 import { z } from 'zod'
-import { CancelledError, RegistryUnavailableError } from '../../errors.ts'
+import { CancelledError, RegistryUnavailableError, UnsupportedError } from '../../errors.ts'
 import { refuseAborted } from '../abort.ts'
 import { within } from '../within.ts'
 import type { ConsulAddress } from './consul-address.ts'
@@ -185,6 +185,7 @@ export class ConsulClient {
       if (signal?.aborted) throw new CancelledError('the caller aborted', { cause: signal.reason })
       const status = statusOf(error)
       if (status === 404 || (status === 409 && !isDenied(error))) return undefined
+      if (status === 413) throw tooLarge()
       throw new RegistryUnavailableError(`Consul: ${reasonOf(error, status)}`)
     } finally {
       signal?.removeEventListener('abort', onAbort)
@@ -207,6 +208,14 @@ function toConsul(operation: Operation): unknown {
       ...('index' in operation ? { Index: operation.index } : {}),
     },
   }
+}
+
+/** By its own count: values go in base64, so 380 KiB of ours are as many as Consul takes unless it is told otherwise. */
+function tooLarge(): UnsupportedError {
+  return new UnsupportedError(
+    'a change of that many bytes in Consul',
+    'it takes 512 KiB as it is sent; txn_max_req_len and kv_max_value_size of its servers say how many',
+  )
 }
 
 /** A transaction without the right to do it is answered as one whose checks do not hold. */

@@ -8,7 +8,7 @@ import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
 import { provisionTenant, startProvisioning } from '../../src/lifecycle/provision/provision-tenant.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { LifecycleGround } from './ground.ts'
-import { lagging } from './meanwhile.ts'
+import { afterCommit, firstOf, lagging } from './meanwhile.ts'
 
 const HOLD_MS = 1_000
 
@@ -120,6 +120,26 @@ describe('an operation', () => {
     expect(await showOperation(ground.registry, slow.record.id)).toMatchObject({
       state: 'done',
       stepsDone: [],
+    })
+  })
+
+  it('goes on where the registry took a change and its answer was lost, and takes back no end', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const lost = () => Promise.reject(new RegistryUnavailableError('no answer'))
+    const parts = ['one', 'done'].reduce(
+      (before, what) => afterCommit(before, firstOf(`fleet.import.${what}`), lost),
+      ground.parts,
+    )
+    await using operation = await Operation.begin(parts, { kind: 'import' }, 'test')
+    await expect(operation.keep({ to: 'one' }, 'one')).rejects.toMatchObject({ code: 'registry_unavailable' })
+    await operation.noteStep('two')
+    expect(operation.record).toMatchObject({ to: 'one', stepsDone: ['two'] })
+    await expect(operation.done()).rejects.toMatchObject({ code: 'registry_unavailable' })
+    await operation.fail(new RegistryUnavailableError('no answer'))
+    expect(await showOperation(ground.registry, operation.record.id)).toMatchObject({
+      state: 'done',
+      to: 'one',
+      stepsDone: ['two'],
     })
   })
 

@@ -1,10 +1,17 @@
-import { randomUUID } from 'node:crypto'
-import { PreconditionFailedError, RevisionConflictError, SqlError, TenantryError } from '../../errors.ts'
-import type { OperationKind, OperationRecord } from '../../registry/operation-record.ts'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  PreconditionFailedError,
+  RegistryUnavailableError,
+  RevisionConflictError,
+  SqlError,
+  TenantryError,
+} from '../../errors.ts'
+import type { OperationRecord } from '../../registry/operation-record.ts'
 import type { AuditEntry, Commit, Entry, Expectation, Put } from '../../registry/registry.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
+import { type Beginning, newRecord } from './beginning.ts'
 import { holder, holdMs, isHeld, refuseDeleted, refuseHeld, underWay } from './operation-hold.ts'
 import { type OperationView, viewOperation } from './operation-view.ts'
 
@@ -16,20 +23,6 @@ export interface Step<Context> {
   readonly name: string
   /** May run again after it ran in part or whole: a process can end at any point. */
   run(context: Context): Promise<void>
-}
-
-export interface Beginning {
-  /** A uuid, where another record in the same commit is to name it. */
-  readonly id?: string
-  readonly kind: OperationKind
-  /** As it was read, or, with revision 0, as it is to be made. */
-  readonly tenant?: Entry<'tenant'>
-  readonly change?: Partial<TenantRecord>
-  readonly from?: string
-  readonly to?: string
-  readonly data?: Record<string, unknown>
-  readonly progress?: { readonly done: number; readonly total: number }
-  readonly detail?: AuditEntry['detail']
 }
 
 /** What is to be committed with a change of the operation. */
@@ -52,6 +45,8 @@ export class Operation implements AsyncDisposable {
   readonly #actor: string
   #record: OperationRecord
   #revision: number
+  /** What may be on record, since no answer came. */
+  #unsure: OperationRecord | undefined
   /** Changes go out one after another. */
   #last: Promise<unknown> = Promise.resolve()
   readonly #renewal: NodeJS.Timeout
@@ -239,8 +234,9 @@ export class Operation implements AsyncDisposable {
         this.#parts.onProgress?.(this.view)
         return
       } catch (error) {
+        if (error instanceof RegistryUnavailableError) this.#unsure = record
         if (!(error instanceof RevisionConflictError)) throw error
-        await this.#refuseOvertaken()
+        if (await this.#isOvertakenByItself()) continue
         const present = tenant && (await findTenant(this.#parts.registry, tenant.id))
         if (present?.revision === tenant?.revision || attempt === ATTEMPTS) throw error
       }
@@ -255,38 +251,23 @@ export class Operation implements AsyncDisposable {
     return entry
   }
 
-  async #refuseOvertaken(): Promise<void> {
+  /**
+   * Whether what is on record is its own last change, of which it had no answer.
+   * @throws {PreconditionFailedError} where it is somebody else's, or was the end.
+   */
+  async #isOvertakenByItself(): Promise<boolean> {
     const present = await this.#parts.registry.find('operation', this.#record.id)
-    if (present?.revision !== this.#revision) throw this.#overtaken()
+    if (present?.revision === this.#revision) return false
+    if (present === undefined || !isDeepStrictEqual(present.record, this.#unsure)) throw this.#overtaken()
+    this.#record = present.record
+    this.#revision = present.revision
+    if (present.record.state !== 'running') throw this.#overtaken()
+    return true
   }
 
   #overtaken(): PreconditionFailedError {
     const { id, kind } = this.#record
     return new PreconditionFailedError(`Somebody else went on with operation ${id} (${kind}) meanwhile.`)
-  }
-}
-
-function newRecord(
-  { id, kind, tenant, from, to, data, progress }: Beginning,
-  parts: LifecycleParts,
-  actor: string,
-): OperationRecord {
-  const at = now()
-  return {
-    id: id ?? randomUUID(),
-    kind,
-    tenant: tenant?.record.id ?? null,
-    from: from ?? null,
-    to: to ?? null,
-    stepsDone: [],
-    progress: progress ?? null,
-    data: data ?? {},
-    state: 'running',
-    error: null,
-    actor: actor.slice(0, 128),
-    holder: holder(parts),
-    startedAt: at,
-    updatedAt: at,
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
+import { InternalError } from '../../../src/errors.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
-import { startSpares } from '../../../src/lifecycle/provision/spare/make-spares.ts'
+import { refillSpares, startSpares } from '../../../src/lifecycle/provision/spare/make-spares.ts'
 import { SpareKeeper } from '../../../src/lifecycle/provision/spare/spare-keeper.ts'
 import { startTemplate } from '../../../src/lifecycle/provision/template/create-template.ts'
 import { LifecycleGround, sqlstateOf } from '../ground.ts'
@@ -50,6 +51,34 @@ describe.each([15, 18] as const)('a spare on Postgres %i', (version) => {
 })
 
 describe('spares', () => {
+  it('that cannot be made are tried again in one and the same operation', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    await keep(ground, { count: 1 })
+    await provisionTenant(parts(ground), { id: 'acme' }, 'test')
+    const onStep = () => Promise.reject(new InternalError('the disk is full'))
+    const refill = async () => {
+      const server = await ground.registry.find('server', 'main')
+      if (server === undefined) throw new Error('no server main')
+      return refillSpares({ ...ground.parts, onStep }, server, 'spares', () => false)
+    }
+    const operations = async () => {
+      const { entries } = await ground.registry.list('operation', undefined, { state: 'failed' })
+      return entries
+    }
+    for (const _round of [1, 2, 3]) {
+      await expect((await refill())?.result).rejects.toThrow('the disk is full')
+      expect(await refill()).toBeUndefined() // not at once
+      const [failed, ...others] = await operations()
+      expect(others).toEqual([])
+      if (failed === undefined) throw new Error('no operation failed')
+      const record = { ...failed.record, updatedAt: new Date(Date.now() - 61_000).toISOString() }
+      const audit = { actor: 'test', action: 'test', target: 'main', at: record.updatedAt, detail: {} }
+      await ground.registry.commit({ puts: [{ kind: 'operation', id: failed.id, record }], audit }, [failed])
+    }
+    // And what was half made is ended by whoever comes next.
+    expect(await keep(ground, { count: 1 })).toMatchObject({ ready: 1 })
+  })
+
   it('are taken once each by tenants that come at the same moment, and the others get new databases', async () => {
     await using ground = await LifecycleGround.withServer(18)
     await keep(ground, { count: 2 })

@@ -82,10 +82,13 @@ export async function refillSpares(
 ): Promise<Started<SparesKept> | undefined> {
   const { spares } = server.record
   if (spares === undefined || server.record.draining || nextOf(spares) === undefined) return undefined
-  const last = (await lastOf(parts, spares))?.record
-  if (last?.state === 'running') return undefined // recovery goes on with it, where its process is gone
-  if (last?.state === 'failed' && Date.now() - Date.parse(last.updatedAt) < RETRY_AFTER_MS) return undefined
-  return begin(parts, server, spares, actor, isStopping)
+  const last = await lastOf(parts, spares)
+  if (last?.record.state === 'running') return undefined // recovery goes on with it, where its process is gone
+  if (last?.record.state !== 'failed') return begin(parts, server, spares, actor, isStopping)
+  if (Date.now() - Date.parse(last.record.updatedAt) < RETRY_AFTER_MS) return undefined
+  // The same one: where a server is away for long, every try would else be an operation on record.
+  const adminSealer = adminSealerOf(parts)
+  return carryOut(parts, adminSealer, await Operation.take(parts, last, actor), isStopping)
 }
 
 export async function resumeSpares(

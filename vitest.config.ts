@@ -8,8 +8,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/run-folder.ts', 'test/support/shared-postgres/global-setup.ts'],
-    // Processes, not threads: a test may end or block its process without taking the others along.
+    // Processes, not threads: a test may block its process without taking the others along.
     pool: 'forks',
+    // A process runs many files, one after the other: to load the program anew for each took a fifth of the run. What
+    // is kept in a module is therefore seen by later files, and a test that changes its process puts it back.
+    isolate: false,
     maxWorkers: Math.max(2, availableParallelism()),
     testTimeout: 20_000,
     hookTimeout: 60_000,

@@ -11,6 +11,7 @@ export default defineConfig({
     // On the disk: a thousand databases are too much for memory, and their figures are those of a disk.
     globalSetup: ['test/support/shared-postgres/global-setup.ts'],
     maxWorkers: 1,
+    isolate: true,
     testTimeout: 1_800_000,
     hookTimeout: 600_000,
   },

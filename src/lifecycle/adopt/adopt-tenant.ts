@@ -1,13 +1,16 @@
 import { z } from 'zod'
-import { InvalidRequestError, PreconditionFailedError } from '../../errors.ts'
+import { InvalidRequestError, PreconditionFailedError, RevisionConflictError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import { tenantPasswordBinding } from '../../registry/route.ts'
 import type { Secret } from '../../secret.ts'
+import type { TenantLimits } from '../../tenant/tenant-record.ts'
 import { Operation } from '../operation/operation.ts'
 import { type Started, started } from '../operation/started.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { randomPassword } from '../provision/names.ts'
 import { proveLogin } from '../provision/prove-login.ts'
+import type { Provisioning } from '../provision/provisioning.ts'
+import { connectionLimitFor, limitRoles } from '../provision/role-settings.ts'
 import { RotationWaits } from '../rotate/rotation-plan.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
@@ -190,16 +193,28 @@ function carryOut(
 async function switchOver(operation: Operation, { provisioning }: Adopting, actor: string): Promise<void> {
   const { isolation, servers } = await proveLogin(provisioning, actor)
   const { id, origin, route, identity } = provisioning.tenant
+  const limits = await limitLogins(provisioning)
   await operation.done(
     {},
     {
       ...turnOn(servers),
       detail: { isolated: isolation.isolated },
-      tenant: ({ status, epoch }) => {
+      tenant: ({ status, epoch, limits: present }) => {
         if (status !== 'active')
           throw new PreconditionFailedError(`Tenant ${id} is ${status}: adopt it again once it is active.`)
+        if (present.maxConnections !== limits.maxConnections)
+          throw new RevisionConflictError(`the limits of tenant ${id} were changed while it was adopted`)
         return { origin, route, identity, isolation, epoch: epoch + 1 }
       },
     },
   )
+}
+
+/** As the tenant's limits are now: whoever changed them since the roles were made changed no role of ours. */
+async function limitLogins(provisioning: Provisioning): Promise<TenantLimits> {
+  const { parts, plan, server, tenant } = provisioning
+  const { limits } = (await findTenant(parts.registry, tenant.id)).record
+  const limit = connectionLimitFor(limits, server.budget, parts.maxConnectionsPerTenant)
+  await limitRoles(await provisioning.admin(), [plan.slots.a, plan.slots.b], limit, {})
+  return limits
 }

@@ -8,6 +8,7 @@ import { startRewrap } from '../../../src/lifecycle/rewrap/rewrap-secrets.ts'
 import { rotateTenant } from '../../../src/lifecycle/rotate/rotate-tenant.ts'
 import { acceptServer } from '../../../src/lifecycle/server/accept-server.ts'
 import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
+import { setTenant } from '../../../src/lifecycle/tenant/set-tenant.ts'
 import { generateMasterKey, MasterKeys } from '../../../src/registry/master-keys.ts'
 import { Sealer } from '../../../src/registry/sealing.ts'
 import { sharedPostgres } from '../../support/postgres.ts'
@@ -159,6 +160,20 @@ describe('an adopted tenant', () => {
     await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')
     await world.query('acme', 'drop table mine')
     expect([await world.catalog(acme), await world.made()]).toEqual([before, []])
+  })
+
+  it('has login roles with the limit that it was given while it was adopted', async () => {
+    await using world = await AdoptGround.start(18)
+    await world.register()
+    const onStep = async ({ name }: { name: string }) => {
+      if (name === 'stamp') await setTenant(world.parts, 'acme', { limits: { maxConnections: 2 } }, 'test')
+    }
+    const { tenant } = await adoptTenant({ ...world.parts, onStep }, 'acme', {}, 'test')
+    const found = await world.ground.server.query(
+      `select distinct rolconnlimit as n from pg_roles where starts_with(rolname, $1) and rolname ~ '_[ab]$'`,
+      [tenant.role.slice(0, -1)],
+    )
+    expect(found).toEqual([{ n: 2 * 4 + 3 }])
   })
 
   it('is no neighbour of a database of the same name on another cluster', async () => {

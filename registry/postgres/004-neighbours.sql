@@ -69,5 +69,9 @@ insert into tenantry_registry.crowd (server, tenants)
 select home, count(*) from (select tenantry_registry.home_of(kind, record) as home from tenantry_registry.entry) as e
 where home is not null group by home;
 
--- What a new index is worth is known only then; of a table that changes little that may else be never.
+-- How common a name is decides which index is worth its while, and of indexes on a part of a table nothing is counted.
+create statistics tenantry_registry.entry_servers on (record -> 'route' ->> 'server') from tenantry_registry.entry;
+create statistics tenantry_registry.entry_databases on (record -> 'route' ->> 'database') from tenantry_registry.entry;
+create statistics tenantry_registry.entry_roles on (record -> 'route' ->> 'role') from tenantry_registry.entry;
+-- A table that changes little may else not be counted for long.
 analyze tenantry_registry.entry;

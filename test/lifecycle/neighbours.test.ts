@@ -5,7 +5,8 @@ import { provisionTenant } from '../../src/lifecycle/provision/provision-tenant.
 import { addServer } from '../../src/lifecycle/server/add-server.ts'
 import { checkTenant } from '../../src/lifecycle/tenant/check-tenant.ts'
 import { registerTenant } from '../../src/lifecycle/tenant/register-tenant.ts'
-import type { Commit, Expectation, Registry } from '../../src/registry/registry.ts'
+import type { Commit, Expectation, Kind, ListFilter, Registry } from '../../src/registry/registry.ts'
+import { create, tenant } from '../registry/records.ts'
 import { LifecycleGround, randomName } from './ground.ts'
 
 /** The same server, which a second name puts on record a second time. */
@@ -27,6 +28,23 @@ function interrupted(parts: LifecycleParts, action: string, before: () => Promis
     },
   })
   return { ...parts, registry: registry satisfies Registry }
+}
+
+/** Parts that tell which tenants a verb has the registry list. */
+function watched(parts: LifecycleParts): { readonly parts: LifecycleParts; readonly listed: Set<string> } {
+  const listed = new Set<string>()
+  const registry = new Proxy(parts.registry, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (name !== 'list') return typeof value === 'function' ? value.bind(target) : value
+      return async <K extends Kind>(kind: K, cursor?: string, filter?: ListFilter) => {
+        const page = await target.list(kind, cursor, filter)
+        if (kind === 'tenant') for (const { id } of page.entries) listed.add(id)
+        return page
+      }
+    },
+  })
+  return { parts: { ...parts, registry: registry satisfies Registry }, listed }
 }
 
 /** Resolves once this many have arrived. */
@@ -129,6 +147,42 @@ describe('a cluster that is on record by two names', () => {
     ] as const) {
       const { isolation } = await checkTenant(ground.parts, id, 'test')
       expect(isolation?.findings).toContainEqual(expect.stringContaining(`used by ${other} too`))
+    }
+  })
+})
+
+describe('a tenant among many', () => {
+  it('is made, checked and registered without a look at those that it has nothing to do with', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const many = Array.from({ length: 60 }, (_, n) => tenant(`many-${n}`))
+    await create(ground.registry, ...many)
+    const made = watched(ground.parts)
+    await provisionTenant(made.parts, { id: 'acme', server: 'main' }, 'test')
+    expect([...made.listed]).toEqual(['acme'])
+    const { dsn, name } = await openDatabase(ground)
+    const registered = watched(ground.parts)
+    const { probe } = await registerTenant(registered.parts, { id: 'globex', route: { dsn } }, 'test')
+    expect(probe.nowNotIsolated).toEqual(['acme'])
+    expect([...registered.listed]).toEqual(['acme'])
+    const checked = watched(ground.parts)
+    const { isolation } = await checkTenant(checked.parts, 'acme', 'test')
+    expect(isolation?.findings).toEqual([expect.stringContaining(`may connect to ${name}`)])
+    expect([...checked.listed].toSorted()).toEqual(['acme', 'globex'])
+  })
+
+  it('is known by the number of its database where that was renamed since', async () => {
+    await using ground = await LifecycleGround.start(18)
+    const [first, second] = await twoRoles(ground)
+    const { probe } = await registerTenant(ground.parts, { id: 'acme', route: { dsn: first } }, 'test')
+    const before = probe.pin.databaseName
+    const after = randomName('r')
+    await ground.server.execute(`alter database ${before} rename to ${after}`)
+    try {
+      const renamed = { dsn: second.replace(before, after) }
+      const again = registerTenant(ground.parts, { id: 'globex', route: renamed }, 'test')
+      await expect(again).rejects.toThrow(/acme lives/)
+    } finally {
+      await ground.server.execute(`alter database ${after} rename to ${before}`)
     }
   })
 })

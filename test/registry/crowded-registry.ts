@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { ListFilter, Registry } from '../../src/registry/registry.ts'
+import type { Vicinity } from '../../src/registry/vicinity.ts'
 import { newManagementDatabase } from './management-database.ts'
 import { operation, tenantRecord } from './records.ts'
 
@@ -69,7 +70,8 @@ type Database = Awaited<ReturnType<typeof newManagementDatabase>>
 
 /**
  * Of every thousand tenants 900 are active, 99 suspended and one has failed; half are in each region, one of a hundred is
- * in a cohort, one of ten thousand is on the small server. Each has an alias, and each tenth an operation.
+ * in a cohort, one of ten thousand is on the small server. Each has an alias, and each tenth an operation. Each tenth is
+ * registered, and has the same names as all of these, on one of a thousand servers; the others were provisioned.
  */
 async function fill(database: Database, tenants: number): Promise<void> {
   const record = JSON.stringify(tenantRecord('n'))
@@ -78,12 +80,18 @@ async function fill(database: Database, tenants: number): Promise<void> {
      select 'tenant', id, n, array['plan=' || plan, 'region=' || region, 'cohort=c' || n % 100],
        $1::jsonb || jsonb_build_object('id', id, 'status', status,
          'labels', jsonb_build_object('plan', plan, 'region', region, 'cohort', 'c' || n % 100),
-         'route', $1::jsonb -> 'route' || jsonb_build_object('server', server))
+         'origin', case when pin is null then 'provisioned' else 'registered' end, 'identity', pin,
+         'route', $1::jsonb -> 'route' || jsonb_build_object('server', server,
+           'database', case when pin is null then 't_' || id else 'postgres' end,
+           'role', case when pin is null then 't_' || id || '_a' else 'app' end))
      from (select n, 't' || substr(md5(n::text), 1, 12) as id,
          case n % 1000 when 0 then 'failed' else case when n % 10 = 1 and n % 1000 <> 1 then 'suspended' else 'active' end end as status,
          case n % 1000 when 0 then 'enterprise' else case when n % 10 = 1 then 'pro' else 'free' end end as plan,
          case n % 2 when 0 then 'eu' else 'us' end as region,
-         case n % 10000 when 0 then 'small' else 's' || n % 50 end as server
+         case when n % 10000 = 0 then 'small' when n % 10 = 0 then 'p' || n / 10 % 1000 else 's' || n % 50 end as server,
+         case when n % 10 = 0 then jsonb_build_object('kind', 'pin', 'systemIdentifier', (7000000 + n / 10 % 1000)::text,
+           'serverAddress', '10.0.0.' || n / 10 % 100 || ':5432', 'databaseOid', 16384 + n, 'databaseName', 'postgres',
+           'shared', true) end as pin
        from generate_series(1, ${tenants}) n) as made`,
     [record],
   )
@@ -101,6 +109,8 @@ async function fill(database: Database, tenants: number): Promise<void> {
     [JSON.stringify(operation('00000000-0000-4000-8000-000000000000', 'n').record)],
   )
   await database.query('vacuum analyze tenantry_registry.entry')
+  // Nobody's fleet comes to be in a minute: until what that wrote is on the disk, who reads has to write.
+  await database.query('checkpoint')
 }
 
 function looksAt(tenants: number, names: readonly string[]): Look[] {
@@ -139,6 +149,23 @@ function looksAt(tenants: number, names: readonly string[]): Look[] {
     page('server, one of fifty is there', { server: 's7' }, anywhere),
     page('server, one of ten thousand is there', { server: 'small' }),
     page('server, nobody is there', { server: 'none' }),
+    page('server and role, that many have', { server: 'p7', role: 'app' }),
+    {
+      what: 'whose database it is',
+      run: async (registry) => {
+        const { entries } = await registry.list('tenant', undefined, { database: `t_${pick(names)}` })
+        return entries.length
+      },
+    },
+    {
+      what: 'neighbours of a new tenant',
+      run: async (registry) =>
+        (await registry.list('tenant', undefined, { near: placeOf(pick(names)) })).entries.length,
+    },
+    {
+      what: 'tenants by server',
+      run: async (registry) => (await registry.tenantsByServer()).size,
+    },
     page('beginning of an id', { prefix: 't7f' }),
     page('beginning and status', { prefix: 't7', status: 'failed' }),
     {
@@ -154,6 +181,17 @@ function looksAt(tenants: number, names: readonly string[]): Look[] {
     },
   ]
   return looks.map((look) => ({ ...look, what: `${look.what}, of ${tenants}` }))
+}
+
+/** As a new tenant asks: its own names, and those of databases that every server has. */
+function placeOf(id: string): Vicinity {
+  const own = `t_${id}`
+  return {
+    servers: ['s7'],
+    clusters: [{ systemIdentifier: '7000007', serverAddress: '10.0.0.7:5432' }],
+    provisioned: [own],
+    having: { databases: [own, 'postgres', 'template1'], roles: [`${own}_a`], databaseOids: [20_000] },
+  }
 }
 
 function pick(names: readonly string[]): string {

@@ -42,6 +42,7 @@ describe('migrating a registry in Postgres', () => {
     expect(await migrateRegistry(url, false)).toMatchObject({ from: 1, to, steps: MIGRATIONS.slice(1) })
     const auditKey = newAuditKey()
     await using registry = await database.open({ auditKey, migrate: false })
+    expect(await registry.tenantsByServer()).toEqual(new Map([['main', 1]]))
     await change(registry, tenant('acme', { epoch: 2 }))
     expect(await verdictOn(registry, auditKey)).toMatchObject({
       entries: 2,

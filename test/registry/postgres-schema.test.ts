@@ -98,7 +98,8 @@ describe('the schema of a registry in Postgres', () => {
          array[case when n % 1000 = 0 then 'plan=rare' else 'plan=common' end, 'cohort=c' || n % 100],
          $1::jsonb || jsonb_build_object('id', 'n' || n,
            'status', case when n % 1000 = 0 then 'suspended' else 'active' end,
-           'route', $1::jsonb -> 'route' || jsonb_build_object('server', case when n % 1000 = 0 then 'rare' else 'main' end))
+           'route', $1::jsonb -> 'route' || jsonb_build_object('database', 'd' || n / 2, 'role', 'r' || n,
+             'server', case when n % 1000 = 0 then 'rare' else 'main' end))
        from generate_series(1, 20000) n`,
       [JSON.stringify(tenant('n').record)],
     )
@@ -120,5 +121,23 @@ describe('the schema of a registry in Postgres', () => {
       expect(JSON.stringify(explained)).toContain(index)
       expect((await registry.list('tenant', undefined, filter)).entries).toHaveLength(20)
     }
+    const clusters = [{ systemIdentifier: '7000', serverAddress: '10.0.0.1:5432' }]
+    const having = {
+      databases: ['d500', 'made'],
+      roles: ['r2000', 'r2001'],
+      databaseOids: [7],
+    }
+    const near = { servers: ['main'], clusters, provisioned: ['made'], having }
+    const { statement } = listStatement('tenant', undefined, { near })
+    const explained = JSON.stringify(
+      await database.query(`explain ${statement.text}`, [...(statement.params ?? [])]),
+    )
+    for (const part of ['database', 'role', 'identifier', 'address'])
+      expect(explained).toContain(`entry_by_${part}`)
+    expect(explained).not.toContain('Seq Scan')
+    expect((await registry.list('tenant', undefined, { near })).entries.map(({ id }) => id)).toEqual([
+      'n1001',
+      'n2001',
+    ])
   })
 })

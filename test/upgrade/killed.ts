@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { ServiceWorld } from '../http/service-world.ts'
 import { ownerAt } from './asking.ts'
 import { REGISTRY, Rollout } from './rollout.ts'
-import type { Version } from './version.ts'
+import { BEFORE, type Version } from './version.ts'
 
 /** What leads to the state that the verb starts from, and the verb; the tenant's name comes in. */
 interface Saga {
@@ -18,7 +18,6 @@ const deleted = (id: string) => ['tenant', 'delete', id, '--yes', id]
 
 /** Of one tenant each. `create` stands for the words that make one with a table of its own. */
 const SAGAS: Readonly<Record<string, Saga>> = {
-  provision: { prepare: [], verb: created, after: (id) => id },
   rotate: { prepare: [created], verb: (id) => ['tenant', 'rotate', id, ...quick], after: (id) => id },
   delete: { prepare: [created], verb: deleted, after: () => 'tenant_deleted' },
   undelete: { prepare: [created, deleted], verb: (id) => ['tenant', 'undelete', id], after: (id) => id },
@@ -27,6 +26,8 @@ const SAGAS: Readonly<Record<string, Saga>> = {
     verb: (id) => ['tenant', 'purge', id, '--now', '--yes', id],
     after: () => 'tenant_unknown',
   },
+  // Last: 0.1.0 counts a database that is half made against each tenant that it makes or checks meanwhile.
+  provision: { prepare: [], verb: created, after: (id) => id },
 }
 
 /** The end of an operation, beside its steps. */
@@ -132,6 +133,7 @@ export function describeKilled(versions: () => { readonly begins: Version; reado
     await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(lastHeld), { timeout: 60_000, interval: 200 })
     for (const { id } of killed) await rollout.does(goesOn, ['operation', 'resume', id])
     expect(await running()).toEqual([])
+    if (goesOn.name === BEFORE.name) await rollout.does(goesOn, ['doctor', '--fix'])
     expect(await rollout.findings(goesOn)).toEqual([])
     replica = await rollout.serve(goesOn, await rollout.key(goesOn, '--operator', 'admin'))
     const answers = await Promise.all(wanted.map(({ id }) => ownerAt(replica, id, serviceKey)))

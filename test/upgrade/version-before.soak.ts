@@ -72,8 +72,10 @@ function describeTogether(backend: Backend): void {
       expect(await rollout.migrate(present, '--dry-run')).toMatchObject(migration)
       expect(await rollout.migrate(present)).toMatchObject(migration)
       expect(await rollout.migrate(present)).toMatchObject({ from: to, to, steps: [] })
-      await changed(old, '/v1/tenants/initech/suspend')
-      await changed(old, '/v1/tenants/initech/resume')
+      // Of what is new nobody has given the old processes any right.
+      await rollout.create(before, 'made-between')
+      await changed(old, '/v1/tenants/made-between/suspend')
+      await rollout.does(before, ['tenant', 'delete', 'made-between', '--yes', 'made-between'])
       await rollout.grant()
       young = await rollout.serve(present, operatorKey)
       await asking.goOn(200)

@@ -7,6 +7,7 @@ import { startSpares } from '../../src/lifecycle/provision/spare/make-spares.ts'
 import { rotateTenant } from '../../src/lifecycle/rotate/rotate-tenant.ts'
 import { removeServer } from '../../src/lifecycle/server/remove-server.ts'
 import { resumeTenant } from '../../src/lifecycle/tenant/resume-tenant.ts'
+import { setTenant } from '../../src/lifecycle/tenant/set-tenant.ts'
 import { suspendTenant } from '../../src/lifecycle/tenant/suspend-tenant.ts'
 import { dyingAfter } from './dying.ts'
 import { LifecycleGround } from './ground.ts'
@@ -84,6 +85,21 @@ describe('a tenant that is resumed', () => {
     await rotateTenant({ ...ground.parts, onStep }, 'acme', NO_WAITS, 'test')
     await (await ground.connect('acme')).end()
     expect(await openRoles(ground)).toEqual(['b'])
+  })
+})
+
+describe('a tenant whose limit is set twice at once', () => {
+  it('has login roles with the limit on record', async () => {
+    await using ground = await withAcme()
+    const set = (parts: typeof ground.parts, maxConnections: number) =>
+      setTenant(parts, 'acme', { limits: { maxConnections } }, 'test')
+    const parts = afterCommit(ground.parts, firstOf('tenant.set'), () => set(ground.parts, 5))
+    expect((await set(parts, 2)).caveat).toBeNull()
+    const { role } = (await ground.tenant('acme')).route
+    const found = await ground.server.query('select rolconnlimit as n from pg_roles where rolname = $1', [
+      role,
+    ])
+    expect(found).toEqual([{ n: 5 * 4 + 3 }])
   })
 })
 

@@ -30,7 +30,8 @@ export function confirmAdoption(
   actor: string,
 ): Promise<TenantAdopted> {
   return inTurn(async () => {
-    const { record } = await findTenant(parts.registry, id)
+    const tenant = await findTenant(parts.registry, id)
+    const { record } = tenant
     await refuseHeld(parts, record)
     const found = await adoptionOf(parts.registry, record)
     if (found?.entry.record.state !== 'done')
@@ -41,12 +42,17 @@ export function confirmAdoption(
     const { provisioning } = await adoptingOf(parts, record, data)
     await using opened = provisioning
     const admin = await opened.admin()
+    if (lockOldRole) {
+      // On record before it is done, and only if nobody undid the adoption while that was waited for.
+      const audit = auditEntry(actor, 'tenant.adopt.lock', id, { role: data.before.route.role })
+      await parts.registry.commit({ audit }, [tenant, entry])
+    }
     const oldLogin = lockOldRole ? await lock(parts, admin, data, id) : 'works'
     await admin.execute(`grant ${quoteName(data.names.owner)} to current_user${membershipOptions(admin)}`)
     await forget(parts, entry, data, oldLogin, actor)
     const after = await findTenant(parts.registry, id)
-    const tenant = viewTenant(after.record, after.revision)
-    return { did: 'confirmed', tenant, plan: null, isReversible: false, oldLogin }
+    const view = viewTenant(after.record, after.revision)
+    return { did: 'confirmed', tenant: view, plan: null, isReversible: false, oldLogin }
   })
 }
 

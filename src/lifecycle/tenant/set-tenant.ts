@@ -7,7 +7,7 @@ import { auditEntry, type LifecycleParts } from '../parts.ts'
 import { connectionLimitFor, limitRole } from '../provision/role-settings.ts'
 import { findServer } from '../server/server-view.ts'
 import { Session } from '../session.ts'
-import { decideTenant } from './change-tenant.ts'
+import { decideTenant, findTenant } from './change-tenant.ts'
 import { slotsOf } from './login-slots.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
@@ -82,7 +82,7 @@ export async function setTenant(
 /** The roles of a tenant that we made have a CONNECTION LIMIT above its own, which follows that. */
 async function limitLogins(
   { registry, sealer, adminSealer, maxConnectionsPerTenant }: LifecycleParts,
-  { limits, route }: TenantRecord,
+  { id, limits, route }: TenantRecord,
 ): Promise<string | null> {
   const caveat = (why: string) =>
     `The CONNECTION LIMIT of its roles is still that of before (${why}): set the limit again to change it.`
@@ -90,9 +90,14 @@ async function limitLogins(
   try {
     const server = await findServer(registry, route.server)
     await using admin = await Session.open(adminTargetOf(server, adminSealer, registry.id, undefined, sealer))
-    const limit = connectionLimitFor(limits, server.budget, maxConnectionsPerTenant)
-    for (const role of slotsOf(route)) await limitRole(admin, role, limit, {})
-    return null
+    for (let wanted = limits; ; ) {
+      const limit = connectionLimitFor(wanted, server.budget, maxConnectionsPerTenant)
+      for (const role of slotsOf(route)) await limitRole(admin, role, limit, {})
+      // Whoever set another since may have been here before us.
+      const { record } = await findTenant(registry, id)
+      if (record.limits.maxConnections === wanted.maxConnections) return null
+      wanted = record.limits
+    }
   } catch (error) {
     if (error instanceof TenantryError) return caveat(error.code)
     throw error

@@ -98,6 +98,35 @@ describe('audit verify', () => {
     writeFileSync(path, before)
   })
 
+  it('proves what is left where the oldest entries were archived and taken out, and only after the last of those', async () => {
+    const path = join(folder, 'registry.yaml.audit.jsonl')
+    const before = readFileSync(path, 'utf8')
+    const [first = '', second = ''] = before.split('\n')
+    const linkOf = (line: string) => {
+      const { seal } = JSON.parse(line)
+      return `${seal.link}:${seal.mac}`
+    }
+    writeFileSync(path, before.slice(first.length + 1))
+    const verify = (...args: string[]) => run('audit', 'verify', ...args)
+    expect(await verify()).toMatchObject({ code: 1, err: expect.stringMatching(/link 1 is missing/) })
+    expect(await verify('--after', linkOf(first))).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^2 entries, 2 of them sealed: whole\nends with 3:/),
+    })
+    expect(await verify('--after', linkOf(second))).toMatchObject({ code: 1 })
+    const [, mac] = linkOf(second).split(':')
+    const other = await verify('--after', `1:${mac}`)
+    expect(other).toMatchObject({ code: 1, err: expect.stringMatching(/sealed after another one/) })
+    writeFileSync(path, before.slice(first.length + second.length + 2))
+    expect(await verify('--after', linkOf(first))).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/link 2/),
+    })
+    const both = await verify('--after', linkOf(first), '--since', '2026-01-01T00:00:00Z')
+    expect(both).toMatchObject({ code: 2, err: expect.stringMatching(/two beginnings/) })
+    writeFileSync(path, before)
+  })
+
   it('says that it needs the master key', async () => {
     const without = await new Terminal().run([
       'audit',

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { CancelledError } from '../../src/errors.ts'
 import { AuditKey } from '../../src/registry/audit/audit-key.ts'
-import type { TrailEntry, TrailFilter, TrailPage } from '../../src/registry/audit/audit-trail.ts'
+import {
+  NO_HEAD,
+  type TrailEntry,
+  type TrailFilter,
+  type TrailPage,
+} from '../../src/registry/audit/audit-trail.ts'
 import { TrailCheck, type TrailVerdict } from '../../src/registry/audit/trail-check.ts'
 import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
 import type { AuditEntry, Registry } from '../../src/registry/registry.ts'
@@ -26,7 +31,7 @@ export async function trailOf(
 
 export async function verdictOn(registry: Registry, key: AuditKey): Promise<TrailVerdict> {
   const { entries, last } = await trailOf(registry, { order: 'oldest', limit: 7 })
-  const check = new TrailCheck(key, registry.id, true)
+  const check = new TrailCheck(key, registry.id, NO_HEAD)
   for (const entry of entries) check.add(entry)
   return check.end(last.head)
 }

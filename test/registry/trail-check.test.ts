@@ -52,7 +52,7 @@ function verdictOn(
   head: AuditHead,
   expected?: AuditHead,
 ): TrailVerdict {
-  const check = new TrailCheck(key, REGISTRY, true, expected)
+  const check = new TrailCheck(key, REGISTRY, NO_HEAD, expected)
   trail.forEach((audit, index) => {
     const kept = audit && (JSON.parse(JSON.stringify(audit)) as KeptAudit) // what it was
     const entry: TrailEntry = { position: String(index), audit: kept }
@@ -144,7 +144,7 @@ describe('a sealed trail', () => {
 
   it('is of one registry: in another it is not whole', () => {
     const chain = chainOf([draft('a'), draft('b')])
-    const check = new TrailCheck(key, '22222222-2222-4222-8222-222222222222', true)
+    const check = new TrailCheck(key, '22222222-2222-4222-8222-222222222222', NO_HEAD)
     chain.forEach((audit, index) => check.add({ position: String(index), audit }))
     expect(check.end(headOf(chain)).fault?.kind).toBe('changed')
   })
@@ -194,7 +194,7 @@ describe('the verdict', () => {
   })
 
   it('says unknown_key without the master key that sealed it, and goes on with the chain', () => {
-    const check = new TrailCheck(keyOf(oldKey), REGISTRY, true)
+    const check = new TrailCheck(keyOf(oldKey), REGISTRY, NO_HEAD)
     chain.forEach((audit, index) => check.add({ position: String(index), audit }))
     expect(check.end(head)).toMatchObject({ faults: 5, fault: { kind: 'unknown_key', position: '0' } })
   })
@@ -211,7 +211,7 @@ describe('the verdict', () => {
   })
 
   it('begins in the middle where it is asked to', () => {
-    const check = new TrailCheck(key, REGISTRY, false)
+    const check = new TrailCheck(key, REGISTRY, undefined)
     chain.slice(2).forEach((audit, index) => check.add({ position: String(index), audit }))
     expect(check.end(head)).toMatchObject({ whole: true, entries: 3, head })
   })

@@ -1,12 +1,19 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, rmdir, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { type VerifyTrail, verifyTrail } from '../../src/lifecycle/audit/verify-trail.ts'
 import { FileRegistry } from '../../src/registry/file/file-registry.ts'
+import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
 import type { Registry } from '../../src/registry/registry.ts'
+import { Sealer } from '../../src/registry/sealing.ts'
 import { newAuditKey, trailOf, verdictOn } from './conformance-trail.ts'
 import { newManagementDatabase } from './management-database.ts'
 import { audit, change, create, tenant } from './records.ts'
+
+/** Reading the audit seals and opens nothing. */
+const PARTS = { sealer: new Sealer(MasterKeys.fromText(generateMasterKey())), adminSealer: undefined }
 
 async function writeFive(registry: Registry): Promise<void> {
   for (let epoch = 1; epoch <= 5; epoch += 1) await change(registry, tenant('acme', { epoch }))
@@ -59,6 +66,33 @@ describe('a registry in Postgres whose owner writes into the audit by hand', () 
     await database.query('delete from tenantry_registry.audit where link = 5')
     await change(registry, tenant('acme', { epoch: 9 }))
     expect((await verdictOn(registry, auditKey)).fault).toMatchObject({ kind: 'removed', link: 5 })
+  })
+})
+
+describe('a registry in Postgres whose owner took archived entries out as the manual says', () => {
+  it('goes on, and what is left is proved from the last of those, whatever is missing beside', async () => {
+    await using database = await newManagementDatabase()
+    const auditKey = newAuditKey()
+    await using registry = await database.open({ auditKey })
+    await writeFive(registry)
+    const [last] = await database.query<{ seq: string; link: string; mac: string }>(
+      'select seq, link, mac from tenantry_registry.audit where link = 3',
+    )
+    const manual = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+    const removal = /```sql\n( *BEGIN;\n *ALTER TABLE tenantry_registry\.audit[^`]*)```/.exec(manual)?.[1]
+    await database.query((removal ?? '').replace('100000', last?.seq ?? ''))
+    await change(registry, tenant('acme', { epoch: 9 }))
+    const after = `${last?.link}:${last?.mac}`
+    const verify = async (wanted: VerifyTrail) => {
+      const { whole, entries, fault } = await verifyTrail({ ...PARTS, registry, auditKey }, wanted)
+      return [whole, entries, fault?.kind]
+    }
+    expect(await verify({ after })).toEqual([true, 3, undefined])
+    expect(await verify({})).toEqual([false, 3, 'removed'])
+    await expect(database.query('delete from tenantry_registry.audit')).rejects.toThrow(/only grows/)
+    await database.query('alter table tenantry_registry.audit disable trigger audit_only_grows')
+    await database.query('delete from tenantry_registry.audit where link = 4')
+    expect(await verify({ after })).toEqual([false, 2, 'removed'])
   })
 })
 

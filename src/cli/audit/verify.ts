@@ -15,6 +15,10 @@ export function addAuditVerify(parent: Command, cli: CommandLine): void {
       '--expect <link:mac>',
       'what an earlier verification ended with: shows that nothing was cut off since',
     )
+    .option(
+      '--after <link:mac>',
+      'the last entry that was archived and taken out: what is left must follow it',
+    )
     .addHelpText('after', '\nExample:\n  tenantry audit verify --since 2026-01-01T00:00:00Z')
     .action(async (_options: unknown, command: Command) => {
       const wanted = Options.parse(command.opts())

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
-import { SealingFailedError } from '../../errors.ts'
+import { InvalidRequestError, SealingFailedError } from '../../errors.ts'
+import { type AuditHead, NO_HEAD } from '../../registry/audit/audit-trail.ts'
 import { TrailCheck, type TrailFault, type TrailVerdict } from '../../registry/audit/trail-check.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { Since } from './list-trail.ts'
@@ -9,14 +10,17 @@ const PAGE = 1_000
 /** Entries between two looks at what else this process has to do. */
 const AT_ONCE = 200
 
+const Link = z
+  .string()
+  .regex(/^[1-9]\d{0,15}:[A-Za-z0-9_-]{43}$/, 'must be LINK:MAC, as an earlier verification printed it')
+
 export const VerifyTrail = z.strictObject({
   /** From the first entry of that time or later on; what stands before is not looked at. Default: all. */
   since: Since.optional(),
   /** `LINK:MAC`, as an earlier verification ended with: it must still be there. */
-  expect: z
-    .string()
-    .regex(/^[1-9]\d{0,15}:[A-Za-z0-9_-]{43}$/, 'must be LINK:MAC, as an earlier verification printed it')
-    .optional(),
+  expect: Link.optional(),
+  /** `LINK:MAC` of the last entry of what was archived and taken out: what is there must follow it. */
+  after: Link.optional(),
 })
 export type VerifyTrail = z.input<typeof VerifyTrail>
 
@@ -29,21 +33,22 @@ export interface TrailVerified extends Omit<TrailVerdict, 'head'> {
 
 /**
  * Reads the audit from its beginning, and says whether it is as it was sealed.
- * @throws {SealingFailedError} without the master key. {RegistryUnavailableError}
+ * @throws {SealingFailedError} without the master key. {InvalidRequestError} {RegistryUnavailableError}
  */
 export async function verifyTrail(
   { registry, auditKey }: LifecycleParts,
   input: VerifyTrail = {},
   signal?: AbortSignal,
 ): Promise<TrailVerified> {
-  const { since, expect } = VerifyTrail.parse(input)
+  const { since, expect, after } = VerifyTrail.parse(input)
+  if (since !== undefined && after !== undefined)
+    throw new InvalidRequestError('since and after say two beginnings: give one')
   if (auditKey === undefined)
     throw new SealingFailedError(
       'this needs the master key: set TENANTRY_MASTER_KEY or TENANTRY_MASTER_KEY_FILE',
     )
-  const [link = '', mac = ''] = expect?.split(':') ?? []
-  const expected = expect === undefined ? undefined : { link: Number(link), mac }
-  const check = new TrailCheck(auditKey, registry.id, since === undefined, expected)
+  const before = since === undefined ? (linkOf(after) ?? NO_HEAD) : undefined
+  const check = new TrailCheck(auditKey, registry.id, before, linkOf(expect))
   let filter: { readonly since?: string; readonly order: 'oldest'; readonly limit: number } = {
     order: 'oldest',
     limit: PAGE,
@@ -68,6 +73,11 @@ export async function verifyTrail(
     head: head && `${head.link}:${head.mac}`,
     meaning: verdict.fault && meaningOf(verdict.fault),
   }
+}
+
+function linkOf(text: string | undefined): AuditHead | undefined {
+  const [link = '', mac = ''] = text?.split(':') ?? []
+  return text === undefined ? undefined : { link: Number(link), mac }
 }
 
 /** For whoever has to find out what happened. */

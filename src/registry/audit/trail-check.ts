@@ -1,5 +1,5 @@
 import { type AuditKey, isSealed, type SealedAudit } from './audit-key.ts'
-import { type AuditHead, NO_HEAD, type TrailEntry } from './audit-trail.ts'
+import type { AuditHead, TrailEntry } from './audit-trail.ts'
 
 export interface TrailFault {
   /**
@@ -63,13 +63,14 @@ export class TrailCheck {
   #isExpectedMet: boolean
 
   /**
-   * @param isFromTheStart the first link must be number 1; else whatever comes first is taken for what it is.
+   * @param before the link that the first must follow, `NO_HEAD` at the start of all; undefined: whatever comes first is
+   * taken for what it is.
    * @param expected a link that must be there.
    */
-  constructor(key: AuditKey, registry: string, isFromTheStart: boolean, expected?: AuditHead) {
+  constructor(key: AuditKey, registry: string, before: AuditHead | undefined, expected?: AuditHead) {
     this.#key = key
     this.#registry = registry
-    this.#last = isFromTheStart ? NO_HEAD : undefined
+    this.#last = before
     this.#expected = expected
     this.#isExpectedMet = expected === undefined
   }

@@ -54,6 +54,26 @@ describe('an answer comes a second after its deadline at the latest', () => {
     expect([status, json.code]).toEqual([504, 'statement_timeout'])
   })
 
+  it.each([
+    ["select set_config('statement_timeout', '0', false), pg_sleep(20)"],
+    ['set statement_timeout to 0', SLEEP.sql],
+    ["select set_config('statement_timeout', '0', true)", 'set lock_timeout to 0', SLEEP.sql],
+  ])('though the tenant puts its own limits aside: %s', async (...texts) => {
+    const statements = texts.map((sql) => ({ sql }))
+    const { status, json } = await inTime(STATEMENT_MS, () =>
+      world.ask('/v1/transaction', { key, body: { statements } }),
+    )
+    expect([status, json.code]).toEqual([504, 'statement_timeout'])
+  })
+
+  it('though the tenant took the limits of its role away for ever', async () => {
+    const { status } = await ask({ sql: 'alter role current_user set statement_timeout to 0' })
+    expect(status).toBe(200)
+    await world.operate('/v1/tenants/acme/evict', { method: 'POST' })
+    expect((await inTime(STATEMENT_MS, () => ask(SLEEP))).json.code).toBe('statement_timeout')
+    await ask({ sql: 'alter role current_user reset statement_timeout' })
+  })
+
   it.each(['json', 'ndjson'])('though no connection is free: %s', async (format) => {
     const holder = ask({ ...SLEEP })
     await vi.waitFor(async () => expect((await world.operate('/v1/pools')).json.connections.leased).toBe(1))

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import pg from 'pg'
+import { describe, expect, it, vi } from 'vitest'
 import type { Trust } from '../../src/connection/connection.ts'
 import { TenantryError } from '../../src/errors.ts'
 import { startWorld, type World } from '../support/world.ts'
@@ -43,6 +44,8 @@ class Neighbour {
   }
 }
 
+/** What its own requests may meet; the first is its rows. */
+const BEARABLE = new Set(['evil', 'outcome_unknown', 'connection_lost', 'server_unavailable', 'circuit_open'])
 const UNDISTURBED = { faults: [], isAnswered: true, isQuick: true }
 
 /** The code of its failure, which must come within a second. */
@@ -121,6 +124,41 @@ describe.each<Trust>(['application', 'foreign'])(
     })
   },
 )
+
+/** Of its own role, on whatever replica. */
+const TERMINATE_ALL = `select count(pg_terminate_backend(pid)) from pg_stat_activity
+  where usename = current_user and pid <> pg_backend_pid()`
+const KILL_EVERY_MS = 100
+const KILLS = 10
+
+describe('a tenant that ends all sessions of its role, on other replicas too, ten times a second', () => {
+  it('is the only one that feels it, and is served again as soon as it leaves off', async () => {
+    await using world = await startWorld(['evil', 'good'], { maxConnections: 4 })
+    await using other = world.newRouter()
+    const neighbour = new Neighbour(world)
+    const { database, role, password } = world.placeOf('evil')
+    const killer = new pg.Client(world.server.dsn(database, role, password).replace(/\?.*$/, ''))
+    await killer.connect()
+    const codes = new Set<string>()
+    for (let kill = 0; kill < KILLS; kill++) {
+      const nextAt = performance.now() + KILL_EVERY_MS
+      await killer.query(TERMINATE_ALL)
+      while (performance.now() < nextAt) {
+        const answer = await other.sql('evil')`select distinct tenant from notes`.then(
+          ([row]) => String(row?.['tenant']),
+          (error: { code: string }) => error.code,
+        )
+        codes.add(answer)
+      }
+    }
+    await killer.end()
+    expect([...codes].filter((code) => !BEARABLE.has(code))).toEqual([])
+    expect(codes).toContain('evil')
+    await vi.waitFor(() => answers(world))
+    expect(await other.sql('evil')`select distinct tenant from notes`).toEqual([{ tenant: 'evil' }])
+    expect(await neighbour.report()).toEqual(UNDISTURBED)
+  })
+})
 
 describe('a tenant key', () => {
   it('re-prepares the statements of the application under their own names, and changes none of its answers', async () => {

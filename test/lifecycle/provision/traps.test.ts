@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { issueCredential } from '../../../src/lifecycle/credentials/issue-credential.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
+import { rotateTenant } from '../../../src/lifecycle/rotate/rotate-tenant.ts'
+import { targetOf } from '../../../src/registry/route.ts'
+import { newManagementDatabase } from '../../registry/management-database.ts'
 import { LifecycleGround, sqlstateOf } from '../ground.ts'
 
 const SECRET = 'canary-of-globex'
@@ -107,6 +111,54 @@ describe('SQL of a tenant', () => {
     expect(read).toBeGreaterThan(100)
     await client.end()
     await other.end()
+  })
+})
+
+describe('the settings of roles and databases, which every role of a server can read', () => {
+  it('hold no secret of ours, and tell nobody whose they are', async () => {
+    await using ground = await twoTenants(18)
+    const { route } = await ground.tenant('globex-corp')
+    const server = await ground.registry.find('server', 'main')
+    if (!server) throw new Error('the server is not on record')
+    const { parts, registry } = ground
+    const password = targetOf(
+      await ground.tenant('globex-corp'),
+      server.record,
+      parts.sealer,
+      registry.id,
+    ).password?.reveal()
+    await issueCredential(parts, 'globex-corp', {}, 'test')
+    const client = await ground.connect('acme')
+    const { rows } = await client.query<{ config: string }>(
+      `select s.setconfig::text as config from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
+        where starts_with(r.rolname, $1)`,
+      [route.database],
+    )
+    await client.end()
+    const texts = rows.map(({ config }) => config)
+    expect(texts.join()).toContain('work_mem=8MB')
+    for (const secret of [password ?? 'none', 'globex', SECRET])
+      expect(texts.filter((text) => text.includes(secret))).toEqual([])
+  })
+})
+
+/** What the migrations of the registry take in the management database. */
+const OUR_LOCK = '8387228131405298297'
+
+describe('a tenant that holds advisory locks, ours among them', () => {
+  it('holds up no verb of ours, and no registry on its server: they are of its own database', async () => {
+    await using ground = await twoTenants(18)
+    const holder = await ground.connect('acme')
+    await holder.query(
+      `select pg_advisory_lock(${OUR_LOCK}), pg_advisory_lock(n) from generate_series(1, 1000) n`,
+    )
+    const management = await newManagementDatabase()
+    await using registry = await management.open()
+    expect(registry.id).not.toBe('')
+    await issueCredential(ground.parts, 'acme', {}, 'test')
+    const rotated = await rotateTenant(ground.parts, 'acme', { hearMs: 0, drainMs: 0 }, 'test')
+    expect(rotated.sessionsEnded).toBe(1)
+    expect(await sqlstateOf(holder.query('select 1'))).toBeDefined()
   })
 })
 

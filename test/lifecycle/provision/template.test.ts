@@ -1,10 +1,13 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
+import { resumeOperation } from '../../../src/lifecycle/operation/resume-operation.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
 import { startSpares } from '../../../src/lifecycle/provision/spare/make-spares.ts'
 import { startTemplate } from '../../../src/lifecycle/provision/template/create-template.ts'
 import { dropTemplate } from '../../../src/lifecycle/provision/template/drop-template.ts'
+import { dyingAfter, runningOf, successor } from '../dying.ts'
 import { LifecycleGround, sqlstateOf } from '../ground.ts'
+import { afterCommit, beforeCommit, firstOf } from '../meanwhile.ts'
 
 const SCHEMA = `
   create schema app;
@@ -77,6 +80,28 @@ describe('a template', () => {
     await expect(create()).rejects.toThrow(/has no template v1/)
     expect(await makeTemplate(ground, 'v1')).toMatchObject({ created: true })
     expect((await create()).tenant.schemaVersion).toBe('v1')
+  })
+
+  it('that is being dropped is no tenant’s to begin from, and one that a tenant is begun from is not dropped', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    await makeTemplate(ground, 'v1', 'create table notes (id int)')
+    const create = (id: string) => provisionTenant(parts(ground), { id, template: 'v1' }, 'test')
+    const drop = (own = ground.parts) => dropTemplate(own, { name: 'v1' }, 'test')
+    // It begins before that is on record: both are told of, and neither is in the way of the other for good.
+    const begun = beforeCommit(ground.parts, firstOf('template.drop'), async () => {
+      await expect(
+        provisionTenant(dyingAfter(parts(ground), 'database'), { id: 'acme', template: 'v1' }, 'test'),
+      ).rejects.toThrow('gone')
+    })
+    await expect(drop(begun)).rejects.toThrow(/Tenant acme is half made/)
+    const left = await runningOf(ground.registry, 'acme')
+    await (await resumeOperation(successor(parts(ground)), left, 'test')).result
+    const late = afterCommit(ground.parts, firstOf('template.drop'), async () => {
+      await expect(create('globex')).rejects.toMatchObject({ code: 'precondition_failed' })
+      await expect(makeTemplate(ground, 'v1', 'select 1')).rejects.toThrow(/half dropped/)
+    })
+    expect(await drop(late)).toMatchObject({ template: 'v1' })
+    expect(await ground.registry.find('tenant', 'globex')).toBeUndefined()
   })
 
   it('is dropped where no spare is copied from it, and its tenants stay', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { InternalError, PreconditionFailedError } from '../../../errors.ts'
+import { PreconditionFailedError } from '../../../errors.ts'
 import type { Entry, Registry } from '../../../registry/registry.ts'
 import type { SealBinding } from '../../../registry/sealing.ts'
 import { ServerId, type ServerRecord, Template, TemplateName } from '../../../registry/server-record.ts'
@@ -169,7 +169,8 @@ function there({ id }: Entry<'server'>, template: Template, wanted: string): Tem
   return { template: name, server: id, database, created: false }
 }
 
-function putTemplate(server: Entry<'server'>, template: Template) {
+/** What a commit must hold so that the server has this template, and nobody changed it meanwhile. */
+export function putTemplate(server: Entry<'server'>, template: Template) {
   const others = (server.record.templates ?? []).filter(({ name }) => name !== template.name)
   const record: ServerRecord = { ...server.record, templates: [...others, template], updatedAt: now() }
   return turnOn([{ ...server, record }])
@@ -177,7 +178,8 @@ function putTemplate(server: Entry<'server'>, template: Template) {
 
 async function operationOf(registry: Registry, { name, operation }: Template): Promise<Entry<'operation'>> {
   const entry = operation === null ? undefined : await registry.find('operation', operation)
-  if (entry === undefined) throw new InternalError(`no operation tells how to go on with template ${name}`)
+  if (entry === undefined)
+    throw new PreconditionFailedError(`Template ${name} is half dropped: tenantry template drop ${name}`)
   return entry
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { NotFoundError, PreconditionFailedError } from '../../../errors.ts'
 import type { Entry, Registry } from '../../../registry/registry.ts'
@@ -9,6 +10,7 @@ import { inTurn, turnOn } from '../../server/turn.ts'
 import { quoteName, quoteText } from '../../sql-name.ts'
 import { adminSealerOf } from '../admin-key.ts'
 import { Making } from '../making.ts'
+import { putTemplate } from './create-template.ts'
 
 export const DropTemplate = z.strictObject({
   name: TemplateName,
@@ -35,13 +37,15 @@ export async function dropTemplate(
 ): Promise<TemplateDropped> {
   const { name, server: named } = DropTemplate.parse(input)
   const adminSealer = adminSealerOf(parts)
-  const { server, template } = await findTemplate(parts.registry, name, named)
-  await refuseUsed(parts.registry, server, template)
+  const { server, template } = await inTurn(() => close(parts, name, named, actor))
   const { database } = template
-  const intent = auditEntry(actor, 'template.drop', name, { server: server.id, database })
-  await parts.registry.commit({ audit: intent }, [
-    { kind: 'server', id: server.id, revision: server.revision },
-  ])
+  const halfMade = await halfMadeFrom(parts.registry, database)
+  if (halfMade !== undefined) {
+    await inTurn(() => reopen(parts, server.id, template, actor))
+    throw new PreconditionFailedError(
+      `${halfMade} is half made from template ${name}: go on with it, or delete and purge it, and drop the template then.`,
+    )
+  }
   await using making = new Making(parts, adminSealer, server.record, template)
   await remove(making)
   await inTurn(async () => {
@@ -54,6 +58,42 @@ export async function dropTemplate(
     await parts.registry.commit({ puts, audit }, expectations)
   })
   return { template: name, server: server.id, database }
+}
+
+/** A tenant is begun on the revision that its server was read at: from here on none is begun from this template. */
+async function close(parts: LifecycleParts, name: string, named: string | undefined, actor: string) {
+  const { server, template } = await findTemplate(parts.registry, name, named)
+  await refuseUsed(parts.registry, server, template)
+  const { database } = template
+  const audit = auditEntry(actor, 'template.drop', name, { server: server.id, database })
+  const { puts, expectations } = putTemplate(server, { ...template, operation: randomUUID() })
+  await parts.registry.commit({ puts, audit }, expectations)
+  return { server, template }
+}
+
+async function reopen({ registry }: LifecycleParts, id: string, template: Template, actor: string) {
+  const audit = auditEntry(actor, 'template.kept', template.name, { server: id, database: template.database })
+  const { puts, expectations } = putTemplate(await findServerEntry(registry, id), template)
+  await registry.commit({ puts, audit }, expectations)
+}
+
+const HalfMade = z.object({ template: z.object({ database: z.string() }) })
+
+/** A tenant that has not taken over what it copied, in words; undefined where there is none. */
+async function halfMadeFrom(registry: Registry, database: string): Promise<string | undefined> {
+  for (const state of ['running', 'failed'] as const) {
+    for (let cursor: string | undefined; ; ) {
+      const page = await registry.list('operation', cursor, { state, limit: 1000 })
+      for (const { record } of page.entries) {
+        const from = HalfMade.safeParse(record.data).data?.template.database
+        if (record.kind === 'provision' && from === database && !record.stepsDone.includes('own'))
+          return `Tenant ${record.tenant}`
+      }
+      if (page.next === undefined) break
+      cursor = page.next
+    }
+  }
+  return undefined
 }
 
 async function findTemplate(registry: Registry, name: string, named: string | undefined) {

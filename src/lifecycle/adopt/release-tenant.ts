@@ -126,16 +126,13 @@ async function switchBack(parts: LifecycleParts, operation: Operation, data: Ado
   const { isolation: found, neighbours } = await lookAsBefore(parts, record, data)
   const { route, identity, isolation: then } = asBefore(parts, record, data)
   const isolation = then?.isolated ? found : then
-  const turn = turnOn(neighbours.servers)
-  const isOpened = holds(data.before.database, { grantee: null, privilege: 'CONNECT' })
-  const exposed = isOpened ? exposedTo(record.id, neighbours.tenants) : []
+  const { exposed, ...turn } = turnOnAll(record.id, neighbours, data)
   await operation.noteStep(
     SWITCH,
     {},
     {
-      puts: [...turn.puts, ...exposed.map(({ put }) => put)],
-      expectations: [...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
-      detail: { role: route.role, exposed: exposed.length },
+      ...turn,
+      detail: { role: route.role, exposed },
       tenant: ({ epoch, origin }) =>
         // An adoption that failed had not come to the switch.
         origin === 'registered' ? {} : { origin: 'registered', route, identity, isolation, epoch: epoch + 1 },
@@ -143,15 +140,19 @@ async function switchBack(parts: LifecycleParts, operation: Operation, data: Ado
   )
 }
 
-/** Whether the old login is isolated now that all is as it was. @throws as `switchBack` */
+/**
+ * Whether the old login is isolated now that all is as it was, and who is not that came while the door was still closed.
+ * @throws as `switchBack`
+ */
 async function finish(parts: LifecycleParts, operation: Operation, data: AdoptionData): Promise<void> {
   const { record } = await findTenant(parts.registry, operation.record.tenant ?? '')
   const { isolation, neighbours } = await lookAsBefore(parts, record, data)
+  const { exposed, ...turn } = turnOnAll(record.id, neighbours, data)
   await operation.done(
     { data: { ...data, ended: 'undone', password: null, oldPassword: null } },
     {
-      ...turnOn(neighbours.servers),
-      detail: { isolated: isolation.isolated },
+      ...turn,
+      detail: { isolated: isolation.isolated, exposed },
       tenant: () => ({ isolation }),
     },
   )
@@ -167,6 +168,18 @@ async function lookAsBefore(
   const place = { server, pin: await readPin(old.connection), except: tenant.id }
   const neighbours = await allNeighboursOf(parts.registry, old, place)
   return { isolation: await checkIsolation(old, neighbours), neighbours }
+}
+
+/** Of the cluster, and of those neighbours that are not isolated any more. */
+function turnOnAll(tenant: string, { servers, tenants }: Neighbours, { before }: AdoptionData) {
+  const turn = turnOn(servers)
+  const isOpened = holds(before.database, { grantee: null, privilege: 'CONNECT' })
+  const exposed = isOpened ? exposedTo(tenant, tenants) : []
+  return {
+    puts: [...turn.puts, ...exposed.map(({ put }) => put)],
+    expectations: [...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
+    exposed: exposed.length,
+  }
 }
 
 /** Neighbours that are isolated until everybody may connect to this tenant's database. */

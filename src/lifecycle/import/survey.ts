@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Session } from '../session.ts'
 import { namesAsSql } from '../sql-name.ts'
-import type { RolePowers } from '../tenant/isolation.ts'
+import { LETS_IN, type RolePowers } from '../tenant/isolation.ts'
 
 const Powers = z.object({
   role: z.string(),
@@ -43,7 +43,7 @@ export async function powersOf(
          select (pg_catalog.array_agg(d.datname::text order by d.datname::text))[1:4] as names, pg_catalog.count(*)::int as count
            from pg_catalog.pg_database d
           where d.datname in (${namesAsSql(databases)})
-            and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')) reach
+            and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT') and ${LETS_IN}) reach
       where r.rolname in (${namesAsSql(roles)})`,
   )
   return new Map(rows.map((powers) => [powers.role, powers]))

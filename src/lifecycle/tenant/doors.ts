@@ -2,6 +2,9 @@ import { z } from 'zod'
 import type { Session } from '../session.ts'
 import { namesAsSql } from '../sql-name.ts'
 
+/** Of the database `d`. */
+export const IS_NAMED_BY_US = `d.datname operator(pg_catalog.~) '^t_[a-z2-7]{26}$'`
+
 /** Who may go where on the cluster of a session. */
 const Doors = z.object({
   /** The roles asked for, and with `inward` those that may enter one of the databases asked for. */
@@ -33,6 +36,6 @@ export function readDoors(session: Session, { roles, databases, inward }: DoorsW
        array(select d.datname::text from pg_catalog.pg_database d
               where ${own} or exists (select from pg_catalog.pg_roles r where ${isAsked} and ${mayEnter})) as databases,
        array(select d.datname::text from pg_catalog.pg_database d
-              where d.datname operator(pg_catalog.~) '^t_[a-z2-7]{26}$') as provisioned`,
+              where ${IS_NAMED_BY_US}) as provisioned`,
   )
 }

@@ -4,10 +4,11 @@ import type { Isolation } from '../../tenant/tenant-record.ts'
 import { now } from '../parts.ts'
 import type { Session } from '../session.ts'
 import { namesAsSql } from '../sql-name.ts'
+import { IS_NAMED_BY_US } from './doors.ts'
 import type { Neighbours } from './neighbours.ts'
 
-/** One of our making that is not open is half made or on its way out: before it is opened, it is closed to others. */
-const isNamedByUs = (name: string) => `${name} operator(pg_catalog.~) '^t_[a-z2-7]{26}$'`
+/** Whether the database `d` lets somebody in: one of our making that is not open is closed to others before it is opened. */
+export const LETS_IN = `(d.datallowconn or not (${IS_NAMED_BY_US}))`
 
 const Powers = z.object({
   role: z.string(),
@@ -38,7 +39,7 @@ export async function checkIsolation(
        array(select d.datname::text from pg_catalog.pg_database d
               where d.datname in (${namesAsSql(others)}) and d.datname <> pg_catalog.current_database()
                 and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
-                and (d.datallowconn or not (${isNamedByUs('d.datname')})) order by 1) as reached
+                and ${LETS_IN} order by 1) as reached
        from pg_catalog.pg_roles r where r.rolname = session_user`,
   )
   const users = tenants.filter(({ record }) => record.route.role === powers.role).map(({ id }) => id)

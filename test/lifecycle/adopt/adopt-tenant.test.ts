@@ -201,8 +201,9 @@ describe('an adopted tenant', () => {
     expect(await isolationOf('globex')).toMatchObject({ isolated: true })
     const seen: unknown[] = []
     const onStep = async ({ name }: { name: string }) => {
-      if (name === 'drain')
-        seen.push((await isolationOf('acme'))?.isolated, (await isolationOf('globex'))?.isolated)
+      if (name !== 'drain') return
+      seen.push((await isolationOf('acme'))?.isolated, (await isolationOf('globex'))?.isolated)
+      await provisionTenant(world.parts, { id: 'initech' }, 'test')
     }
     await adoptTenant({ ...world.parts, onStep }, 'acme', { undo: true, hearMs: 0 }, 'test')
     expect(seen).toEqual([false, false])
@@ -212,6 +213,7 @@ describe('an adopted tenant', () => {
     expect((await isolationOf('acme'))?.findings).toEqual([
       `role ${acme.role} owns database ${acme.database}`,
     ])
+    expect(await isolationOf('initech')).toMatchObject({ isolated: false })
   })
 
   it('is undone with the passwords of before, sealed again under another master key', async () => {

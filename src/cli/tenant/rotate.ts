@@ -77,6 +77,8 @@ async function rotateMany(cli: CommandLine, command: Command, waits: RotateTenan
 function tell(cli: CommandLine, command: Command, outcome: RotationOutcome): void {
   const { tenant } = outcome
   if (outcome.outcome === 'failed') cli.note(`failed: ${tenant}: ${outcome.error}`)
+  if (outcome.outcome === 'done' && outcome.result.caveat !== null)
+    cli.note(`warning: ${tenant}: ${outcome.result.caveat}`)
   if (globalsOf(command).json) return
   if (outcome.outcome === 'done') cli.print(lineOf(tenant, outcome.result))
   if (outcome.outcome === 'there') cli.print(`${tenant} was rotated meanwhile`)

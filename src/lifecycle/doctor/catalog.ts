@@ -46,6 +46,8 @@ const RoleSeen = z.object({
   /** As `SUPERUSER, CREATEDB`; empty without any. */
   attributes: z.string(),
   memberships: z.array(z.string()),
+  /** As `name=value`, in every database. */
+  settings: z.array(z.string()),
   /** Whoever asked may become it. */
   isOurs: z.boolean(),
 })
@@ -105,7 +107,7 @@ export async function readCatalog(session: Session): Promise<Catalog> {
          case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
        array(select distinct pg_catalog.pg_get_userbyid(m.roleid)::pg_catalog.text
                from pg_catalog.pg_auth_members m where m.member = r.oid) as memberships,
-       pg_catalog.pg_has_role(r.oid, 'MEMBER') as "isOurs"
+       coalesce(r.rolconfig, '{}') as settings, pg_catalog.pg_has_role(r.oid, 'MEMBER') as "isOurs"
        from pg_catalog.pg_roles r`,
   )
   return {

@@ -125,7 +125,7 @@ function carryOut(
       from,
       to,
       sessionsEnded: rotation.sessionsEnded,
-      caveat: null,
+      caveat: rotation.leftBehind,
     }
   })
 }

@@ -11,6 +11,7 @@ import { setPassword } from '../provision/role-password.ts'
 import { Session } from '../session.ts'
 import { quoteText } from '../sql-name.ts'
 import { countSessions } from '../tenant/fence.ts'
+import { leftBehind } from './left-behind.ts'
 import type { Rotation } from './rotation.ts'
 import { switched } from './rotation-plan.ts'
 import { refuseOtherRights } from './same-rights.ts'
@@ -51,6 +52,7 @@ async function prove(rotation: Rotation): Promise<void> {
   await using session = await Session.readOnly(targetOf(next, server, parts.sealer, parts.registry.id))
   await proveIdentity(session.connection, next)
   await refuseOtherRights(session, plan.from, plan.to)
+  rotation.leftBehind = await leftBehind(session, plan.from, plan.to)
 }
 
 async function switchOver(rotation: Rotation): Promise<void> {

@@ -19,6 +19,8 @@ export class Rotation implements AsyncDisposable {
   readonly plan: RotationPlan
   /** Of the old login, that did not end by themselves. */
   sessionsEnded = 0
+  /** What does not go over to the new login, in words; not known to a run that goes on after that was looked at. */
+  leftBehind: string | null = null
   readonly #tenant: string
   readonly #admin: AdminSessions
   #session: Promise<Session> | undefined

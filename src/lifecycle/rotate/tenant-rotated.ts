@@ -7,6 +7,6 @@ export interface TenantRotated {
   readonly to: string
   /** Of the old login, that did not end by themselves in time. */
   readonly sessionsEnded: number
-  /** What was not done, in words; null where the old login is refused from now on. */
+  /** What was not done, or stays with the old login, in words; null where there is nothing of that. */
   readonly caveat: string | null
 }

@@ -6,6 +6,8 @@ import { adoptTenant } from '../../../src/lifecycle/adopt/adopt-tenant.ts'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
 import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
 import { suspendTenant } from '../../../src/lifecycle/tenant/suspend-tenant.ts'
+import type { ServerRecord } from '../../../src/registry/server-record.ts'
+import { audit } from '../../support/world-records.ts'
 import { sqlstateOf } from '../ground.ts'
 import { AdoptGround } from './adopt-ground.ts'
 
@@ -107,6 +109,37 @@ describe('the plan of an adoption', () => {
       expect.stringContaining('Role R is a superuser'),
     ])
     expect(await world.made()).toEqual([])
+  })
+
+  it('refuses a server behind a pooler, with a password provider, or without an admin, and says what to do', async () => {
+    await using world = await AdoptGround.start(18)
+    const acme = await world.register()
+    const before = await world.catalog(acme)
+    const { registry, parts } = world.ground
+    const adoptOn = async (change: Partial<ServerRecord>) => {
+      const entry = await registry.find('server', 'main')
+      if (entry === undefined) throw new Error('no server')
+      const commit = async (record: ServerRecord) => {
+        const present = await registry.find('server', 'main')
+        if (present === undefined) throw new Error('no server')
+        const put = { kind: 'server' as const, id: 'main', record }
+        await registry.commit({ puts: [put], audit: audit('main') }, [present])
+      }
+      await commit({ ...entry.record, ...change })
+      for (const dryRun of [true, false]) {
+        const refused = adoptTenant(parts, 'acme', { dryRun }, 'test')
+        await expect(refused).rejects.toMatchObject({ code: 'precondition_failed' })
+      }
+      const { message } = await adoptTenant(parts, 'acme', {}, 'test').catch((error) => error)
+      await commit(entry.record)
+      return String(message)
+    }
+    for (const via of ['session-pooler', 'transaction-pooler'] as const)
+      expect(await adoptOn({ via })).toMatch(new RegExp(`is a ${via}: .*Put its address on record`))
+    expect(await adoptOn({ passwordProvider: 'tokens' })).toMatch(/has a password provider: .*without one/)
+    expect(await adoptOn({ admin: null })).toMatch(/no admin login on record\. Add it again with one/)
+    expect(await world.catalog(acme)).toEqual(before)
+    expect((await world.ground.tenant('acme')).operation).toBeNull()
   })
 
   it('refuses tenants that share a role or a database, those of our making, and those that are suspended', async () => {

@@ -218,6 +218,27 @@ describe('a rotation', () => {
     await (await ground.connect(id)).end()
   })
 
+  it('tells of what stays with the old login: large objects that the other may not read, and settings', async () => {
+    const ground = await provision(theGround(), 'nakatomi')
+    const { database, user } = await loginOf(ground, 'nakatomi')
+    const other = `${user.slice(0, -1)}b`
+    await ground.server.execute(
+      `set role "${user}"; select lo_create(1), lo_create(2), lo_create(3); grant select on large object 1 to "${other}";
+       grant select on large object 2 to public; reset role;
+       alter role "${user}" set search_path to own; alter role "${user}" in database ${database} set jit to off`,
+      database,
+    )
+    const doctored = await diagnose(ground.parts, { server: 'main' })
+    expect(doctored.findings.map(({ what }) => what)).toContain(
+      'Its login slots are not set alike: search_path.',
+    )
+    const { caveat } = await rotateTenant(ground.parts, 'nakatomi', AT_ONCE, 'test')
+    expect(caveat).toMatch(
+      /^1 large objects stay .* for t_\w+_b: jit, search_path\. Set it for the database\.$/,
+    )
+    expect((await rotateTenant(ground.parts, 'nakatomi', AT_ONCE, 'test')).caveat).toBeNull()
+  })
+
   it('is refused where passwords come from a provider, and where a login is given that is not asked for', async () => {
     const ground = await provision(theGround(), 'tyrell')
     const given = rotateTenant(ground.parts, 'tyrell', { dsn: ground.admin.dsn }, 'test')

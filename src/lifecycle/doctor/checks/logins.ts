@@ -52,6 +52,15 @@ function ofProvisioned(look: ServerLook, entry: Entry<'tenant'>): Found[] {
         consequence: 'A password that was rotated away still opens the database.',
         ...locking(look, entry, role),
       })
+    const unlike = settingsApart(look, slotsOf(route))
+    if (unlike.length > 0)
+      found.push({
+        severity: 'info',
+        subject,
+        what: `Its login slots are not set alike: ${unlike.join(', ')}.`,
+        consequence: 'With the next rotation its sessions run under other settings.',
+        fix: `ALTER DATABASE ${quoteName(route.database)} SET …, and ALTER ROLE … RESET for the slots`,
+      })
   }
   if (status === 'suspended' || status === 'deleted' || status === 'deleting')
     for (const role of lockedRoles(look, entry).filter(mayLogin))
@@ -63,6 +72,13 @@ function ofProvisioned(look: ServerLook, entry: Entry<'tenant'>): Found[] {
         ...locking(look, entry, role),
       })
   return found
+}
+
+/** By name, what somebody has set for one login slot and not for the other. */
+function settingsApart({ catalog }: ServerLook, slots: readonly string[]): string[] {
+  const all = slots.map((role) => new Set(catalog.roles.get(role)?.settings))
+  const apart = all.flatMap((own) => [...own].filter((one) => !all.every((other) => other.has(one))))
+  return [...new Set(apart.map((setting) => setting.split('=', 1).join('')))]
 }
 
 /** A suspension is about the tenant's requests; of a deleted tenant nobody is let in, people and tools neither. */

@@ -214,4 +214,25 @@ describe('recovery', () => {
     await operation.done()
     expect(recovered).toEqual([])
   })
+
+  it('tells once of what it cannot go on with, and not at every look', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const left = await Operation.begin({ ...ground.parts, holdMs: 1 }, { kind: 'drain' }, 'test')
+    await left[Symbol.asyncDispose]()
+    const told: unknown[] = []
+    let looks = 0
+    const listener = {
+      recovered: (operation: string, kind: string) => told.push([operation, kind]),
+      lookFailed: (error: unknown) => told.push(error),
+      run: async (work: () => Promise<void>) => {
+        await work()
+        looks += 1
+      },
+    }
+    using _recovery = new Recovery({ ...ground.parts, holdMs: 1 }, listener, 10)
+    await vi.waitFor(() => expect(told).toHaveLength(1), 10_000)
+    const then = looks
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(then + 3), 10_000)
+    expect(told).toEqual([[left.record.id, 'drain']])
+  })
 })

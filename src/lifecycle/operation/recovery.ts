@@ -1,3 +1,4 @@
+import { RegistryUnavailableError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { PeriodicLook } from '../periodic-look.ts'
@@ -5,6 +6,8 @@ import { holdMs, isHeld } from './operation-hold.ts'
 import { resumeOperation } from './resume-operation.ts'
 
 const LOOK_EVERY_MS = 8_000
+/** What cannot be gone on with as it is, is told of again after this long. */
+const RETRY_AFTER_MS = 300_000
 const ACTOR = 'recovery'
 
 export interface RecoveryListener {
@@ -20,6 +23,8 @@ export interface RecoveryListener {
 interface Heard {
   readonly revision: number
   readonly sinceMs: number
+  /** When it could not be gone on with. */
+  readonly refusedAtMs?: number
 }
 
 /**
@@ -31,7 +36,7 @@ export class Recovery implements Disposable {
   readonly #parts: LifecycleParts
   readonly #listener: RecoveryListener
   readonly #look: PeriodicLook
-  #heard: ReadonlyMap<string, Heard> = new Map()
+  #heard = new Map<string, Heard>()
 
   constructor(parts: LifecycleParts, listener: RecoveryListener, lookEveryMs = LOOK_EVERY_MS) {
     this.#parts = parts
@@ -72,8 +77,10 @@ export class Recovery implements Disposable {
   }
 
   /** What a record says of its holder is by the holder's clock, which may be behind this one. */
-  #isSilent({ sinceMs }: Heard): boolean {
-    return this.#parts.isAlone === true || performance.now() - sinceMs >= holdMs(this.#parts)
+  #isSilent({ sinceMs, refusedAtMs = Number.NEGATIVE_INFINITY }: Heard): boolean {
+    const now = performance.now()
+    if (now - refusedAtMs < RETRY_AFTER_MS) return false
+    return this.#parts.isAlone === true || now - sinceMs >= holdMs(this.#parts)
   }
 
   async #resume({ id, record, revision }: Entry<'operation'>): Promise<void> {
@@ -85,6 +92,9 @@ export class Recovery implements Disposable {
       await result
       this.#listener.recovered(id, record.kind, undefined)
     } catch (error) {
+      const last = this.#heard.get(id)
+      const isAway = error instanceof RegistryUnavailableError
+      if (last && !isAway) this.#heard.set(id, { ...last, refusedAtMs: performance.now() })
       this.#listener.recovered(id, record.kind, error)
     }
   }

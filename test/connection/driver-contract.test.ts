@@ -174,6 +174,7 @@ async function optionsOfClient(): Promise<unknown> {
     () => {},
   )
   vi.doUnmock('postgres')
+  vi.resetModules() // later files are to have one of their own
   expect(seen).toHaveLength(2)
   return seen[1]
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { topLines } from '../../src/cli/pool/top.ts'
+import { topScreen } from '../../src/cli/pool/top-screen.ts'
 import { runCommandLine } from '../../src/cli/program.ts'
 import { screenOf } from '../../src/cli/screen.ts'
 import { type ServiceWorld, startServiceWorld } from '../http/service-world.ts'
@@ -93,24 +94,67 @@ describe('with a running service', () => {
   })
 })
 
+const counts = { idle: 0, leased: 0, opening: 0, closing: 0, quarantined: 0, out: 0, limit: 1 }
+const pool = (tenant: string, waiting: number, leased: number) => ({
+  tenant,
+  server: 'main',
+  waiting,
+  leased,
+  idle: 0,
+  opening: 0,
+  closing: 0,
+  quarantined: 0,
+  idleMs: 0,
+  serviceMs: 1,
+})
+
 describe('pool top', () => {
   it('shows those that wait first, then those that use most, and no more than fit', () => {
-    const pool = (tenant: string, waiting: number, leased: number) => ({
-      tenant,
-      server: 'main',
-      waiting,
-      leased,
-      idle: 0,
-      opening: 0,
-      closing: 0,
-      quarantined: 0,
-      idleMs: 0,
-      serviceMs: 1,
-    })
-    const counts = { idle: 0, leased: 0, opening: 0, closing: 0, quarantined: 0, out: 0, limit: 1 }
     const pools = [pool('idle', 0, 0), pool('busy', 0, 5), pool('waits', 2, 1)]
     const lines = topLines({ connections: counts, servers: [], pools, poolsLimit: 9, waiters: 2 }, 2)
     expect(lines.slice(-2).map((line) => line.split(' ')[0])).toEqual(['waits', 'busy'])
+    expect(lines).toContain('the busiest 2 of 3 pools (--json has all)')
+  })
+
+  const many = (waiting: number) => ({
+    connections: counts,
+    servers: ['main', 'a-server-of-a-very-long-name-eu-central-1', 'down'].map((server) => ({
+      server,
+      out: 1,
+      limit: 300,
+      breaker: server === 'down' ? 'open' : 'closed',
+    })),
+    pools: Array.from({ length: 40 }, (_, n) => ({
+      ...pool(`${'a-long-name-'.repeat(3)}${n}`, n === 7 ? waiting : 0, 0),
+      idleMs: n * 7_000_000,
+      serviceMs: n * 90,
+    })),
+    poolsLimit: 100,
+    waiters: waiting,
+  })
+
+  it.each([
+    [100, 30],
+    [80, 24],
+    [60, 14],
+    [140, 50],
+  ])('fills a screen of %d columns and %d rows, and not one more', (columns, rows) => {
+    const lines = topScreen(many(1), 'top', { rows, columns })
+    expect(lines.length).toBe(rows - 1)
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns)
+    const [first] = lines.slice(lines.findIndex((line) => line.startsWith('TENANT')) + 1)
+    expect(first).toMatch(/^a-lon\S+( +main)? +1 +0 +0 .*630 ms +14 h$/)
+    const shown = lines.filter((line) => line.startsWith('a-lon')).length
+    expect(lines.at(-1)).toBe(`and ${40 - shown} more`)
+    expect(lines.find((line) => line.endsWith('open'))).toMatch(/^down +1 of 300 +open$/)
+  })
+
+  it('has every column where it was a moment ago, whatever became of the numbers', () => {
+    const screen = (waiting: number) => topScreen(many(waiting), 'top', { rows: 24, columns: 100 })
+    const heading = screen(1).find((line) => line.startsWith('TENANT')) ?? ''
+    expect(screen(99_999)).toContain(heading)
+    const row = screen(99_999).find((line) => line.startsWith('a-lon')) ?? ''
+    expect([row.indexOf('99999') + 5, row.length]).toEqual([heading.indexOf('WAITING') + 7, heading.length])
   })
 
   it('has no screen where nobody looks', () => {

@@ -37,3 +37,15 @@ export function totalLines({ connections, pools, poolsLimit, waiters }: Snapshot
     `pools ${pools.length} of ${poolsLimit}, waiting requests ${waiters}`,
   ]
 }
+
+/** Such as were used in the same ten seconds stay in one order, so that a list drawn again can be read. */
+const SAME_TIME_MS = 10_000
+
+/** Those that wait first, then those that use most, then those used last. */
+export function busiestFirst(pools: Snapshot['pools']): Snapshot['pools'] {
+  const used = ({ idleMs }: { readonly idleMs: number }) => Math.floor(idleMs / SAME_TIME_MS)
+  return pools.toSorted(
+    (a, b) =>
+      b.waiting - a.waiting || b.leased - a.leased || used(a) - used(b) || (a.tenant < b.tenant ? -1 : 1),
+  )
+}

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { duration } from '../../lifecycle/why/phrases.ts'
 import { answer, type CommandLine, registryOptions } from '../command-line.ts'
 import { table } from '../table.ts'
-import { askSnapshot, totalLines } from './snapshot.ts'
+import { askSnapshot, busiestFirst, totalLines } from './snapshot.ts'
 
 export function addPoolStats(parent: Command, cli: CommandLine): void {
   registryOptions(parent.command('stats'))
@@ -9,14 +10,14 @@ export function addPoolStats(parent: Command, cli: CommandLine): void {
     .addHelpText('after', '\nExample:\n  tenantry pool stats --json')
     .action(async (_options: unknown, command: Command) => {
       const stats = await askSnapshot(cli, command)
-      const rows = stats.pools.map((pool) => [
+      const rows = busiestFirst(stats.pools).map((pool) => [
         pool.tenant,
         pool.server,
         pool.leased,
         pool.idle,
         pool.opening,
         pool.waiting,
-        `${Math.round(pool.idleMs / 1000)} s`,
+        duration(pool.idleMs),
       ])
       answer(cli, command, stats, [
         ...totalLines(stats),

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { duration } from '../../lifecycle/why/phrases.ts'
 import { answer, type CommandLine, globalsOf, registryOptions } from '../command-line.ts'
 import type { Screen } from '../screen.ts'
+import { settingsFor } from '../settings.ts'
 import { table } from '../table.ts'
-import { askSnapshot, type Snapshot, totalLines } from './snapshot.ts'
+import { askSnapshot, busiestFirst, type Snapshot, totalLines } from './snapshot.ts'
+import { serviceText, topScreen } from './top-screen.ts'
 
 const EVERY_MS = 1_000
 /** Of those that are printed once. */
@@ -25,23 +28,21 @@ export function addPoolTop(parent: Command, cli: CommandLine): void {
         answer(cli, command, snapshot, topLines(snapshot, PRINTED_POOLS))
         return
       }
-      await follow(screen, () => askSnapshot(cli, command))
+      const { opsUrl } = settingsFor(cli, globalsOf(command))
+      await follow(screen, String(opsUrl), () => askSnapshot(cli, command))
     })
 }
 
 /** Draws what it is told until it is stopped. A service that does not answer ends it, too. */
-async function follow(screen: Screen, ask: () => Promise<Snapshot>): Promise<void> {
+async function follow(screen: Screen, service: string, ask: () => Promise<Snapshot>): Promise<void> {
   const over = new AbortController()
   void screen.stopped().then(() => over.abort())
   screen.enter()
   try {
     while (!over.signal.aborted) {
-      const lines = [
-        `tenantry pool top  ${new Date().toISOString().slice(0, 19)}Z`,
-        '',
-        ...topLines(await ask(), screen.rows),
-      ]
-      screen.draw(lines.slice(0, screen.rows - 1).map((line) => line.slice(0, screen.columns)))
+      const title = `tenantry pool top  ${service}  ${new Date().toISOString().slice(0, 19)}Z`
+      const snapshot = await ask()
+      screen.draw(topScreen(snapshot, title, screen))
       await delay(EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined)
     }
   } finally {
@@ -49,18 +50,15 @@ async function follow(screen: Screen, ask: () => Promise<Snapshot>): Promise<voi
   }
 }
 
-/** Those that wait come first, then those that use most. */
+/** As they are printed, no more than so many. */
 export function topLines(snapshot: Snapshot, mostPools: number): string[] {
-  const pools = snapshot.pools.toSorted(
-    (a, b) =>
-      b.waiting - a.waiting || b.leased - a.leased || a.idleMs - b.idleMs || (a.tenant < b.tenant ? -1 : 1),
-  )
+  const { length } = snapshot.pools
   const servers = snapshot.servers.map(({ server, out, limit, breaker }) => [
     server,
     `${out} of ${limit}`,
     breaker,
   ])
-  const rows = pools
+  const rows = busiestFirst(snapshot.pools)
     .slice(0, mostPools)
     .map((pool) => [
       pool.tenant,
@@ -70,14 +68,15 @@ export function topLines(snapshot: Snapshot, mostPools: number): string[] {
       pool.idle,
       pool.opening,
       pool.closing + pool.quarantined,
-      `${pool.serviceMs.toFixed(1)} ms`,
-      `${Math.round(pool.idleMs / 1000)} s`,
+      serviceText(pool.serviceMs),
+      duration(pool.idleMs),
     ])
   return [
     ...totalLines(snapshot),
     '',
     ...table(['SERVER', 'CONNECTIONS', 'BREAKER'], servers),
     '',
+    ...(length > mostPools ? [`the busiest ${mostPools} of ${length} pools (--json has all)`] : []),
     ...table(
       ['TENANT', 'SERVER', 'WAITING', 'LEASED', 'IDLE', 'OPENING', 'LEAVING', 'SERVICE', 'LAST USED'],
       rows,

@@ -54,14 +54,22 @@ export function addTenantImport(parent: Command, cli: CommandLine): void {
     .action(async (file: string, _options: unknown, command: Command) => {
       const { format, ...options } = Options.parse(command.opts())
       const input = { format: formatOf(file, format), text: await textOf(cli, file), ...options }
-      using progress = new Progress(cli, 'import')
-      const result = await withParts(cli, command, async (parts, actor) => {
-        const onProgress = parts.onProgress ?? ((operation) => showProgress(progress, operation.progress))
-        return (await startImport({ ...parts, onProgress }, input, actor)).result
-      })
-      progress.above(() => tell(cli, command, result))
+      const result = await importWatched(cli, command, input)
+      tell(cli, command, result)
       conclude(result)
     })
+}
+
+async function importWatched(
+  cli: CommandLine,
+  command: Command,
+  input: ImportTenants,
+): Promise<TenantsImported> {
+  using progress = new Progress(cli, 'import')
+  return await withParts(cli, command, async (parts, actor) => {
+    const onProgress = parts.onProgress ?? ((operation) => showProgress(progress, operation.progress))
+    return (await startImport({ ...parts, onProgress }, input, actor)).result
+  })
 }
 
 function showProgress(
@@ -84,7 +92,7 @@ async function textOf(cli: CommandLine, file: string): Promise<string> {
 
 function tell(cli: CommandLine, command: Command, result: TenantsImported): void {
   const { rows, dryRun, faults, nowNotIsolated } = result
-  if (faults.length > 0 && !globalsOf(command).json) return tellSound(cli, rows)
+  if (faults.length > 0 && !globalsOf(command).json) return tellSound(cli, result)
   const count = (outcome: ImportedRow['outcome']) => rows.filter((row) => row.outcome === outcome).length
   const made = dryRun ? `${count('new')} would be imported` : `${count('imported')} imported`
   const lines = dryRun && !globalsOf(command).json ? rows.filter(({ outcome }) => outcome === 'new') : []
@@ -96,9 +104,9 @@ function tell(cli: CommandLine, command: Command, result: TenantsImported): void
   const open = rows.filter(({ findings }) => findings.length > 0).length
   if (open > 0) {
     cli.note(
-      `not isolated: ${open} of them, whose own keys get role_not_isolated (tenant show says why, tenant adopt helps);`,
+      `not isolated: ${open} of them. Their own keys get role_not_isolated; service keys and the library work.`,
     )
-    cli.note('service keys and the library work')
+    cli.note('  → tenant show ID says why, tenant adopt ID helps')
   }
   if (nowNotIsolated.length > 0)
     cli.note(
@@ -107,8 +115,9 @@ function tell(cli: CommandLine, command: Command, result: TenantsImported): void
 }
 
 /** Of a list with faults, of which none would be imported. */
-function tellSound(cli: CommandLine, rows: TenantsImported['rows']): void {
-  cli.print(`${rows.length} rows without a fault`)
+function tellSound(cli: CommandLine, { rows, faults }: TenantsImported): void {
+  const faulty = new Set(faults.map(({ line }) => line))
+  cli.print(`${rows.filter(({ line }) => !faulty.has(line)).length} rows without a fault`)
   tellRefused(cli, rows)
 }
 

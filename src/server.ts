@@ -9,6 +9,7 @@ import { isLoopback } from './http/loopback.ts'
 import { Mutations } from './http/mutations.ts'
 import { operatorApp } from './http/operator-app.ts'
 import { tenantApp } from './http/tenant-app.ts'
+import { LoginKeeper } from './lifecycle/login/login-keeper.ts'
 import { Recovery } from './lifecycle/operation/recovery.ts'
 import { ownKeys } from './lifecycle/own-keys.ts'
 import type { LifecycleParts } from './lifecycle/parts.ts'
@@ -25,6 +26,7 @@ import { type Log, openLog } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { logRouter } from './telemetry/router-log.ts'
 import { auditFaults, ServiceAudit } from './telemetry/service-audit.ts'
+import { logUpkeep } from './telemetry/upkeep-log.ts'
 import { VERSION } from './telemetry/version.ts'
 
 /** A running service. Whoever started it closes it. */
@@ -134,6 +136,7 @@ class Core {
   readonly #sealers: Sealers
   #recovery: Recovery | undefined
   #spares: SpareKeeper | undefined
+  #logins: LoginKeeper | undefined
 
   constructor(settings: ServiceSettings, access: RegistryAccess, sealers: Sealers, log: Log) {
     this.settings = settings
@@ -223,25 +226,16 @@ class Core {
   #recover(): void {
     if (this.#sealers.adminSealer === undefined || this.health.isDraining) return
     const run = (work: () => Promise<void>) => this.mutations.run(work)
-    this.#spares = new SpareKeeper(this.lifecycle(), {
-      refilled: (server, err) =>
-        this.log[err === undefined ? 'info' : 'error']({ server, err }, 'spares refilled'),
-      lookFailed: (err) => this.log.warn({ err }, 'spares could not be looked at'),
-      run,
-    })
-    this.#recovery = new Recovery(this.lifecycle(), {
-      recovered: (operation, kind, err) => {
-        if (err === undefined) this.log.info({ operation, kind }, 'operation gone on with')
-        else this.log.error({ operation, kind, err }, 'operation could not be gone on with')
-      },
-      lookFailed: (err) => this.log.warn({ err }, 'operations could not be looked at'),
-      run,
-    })
+    const { spares, logins, recovery } = logUpkeep(this.log)
+    this.#spares = new SpareKeeper(this.lifecycle(), { ...spares, run })
+    this.#logins = new LoginKeeper(this.lifecycle(), this.#router, { ...logins, run })
+    this.#recovery = new Recovery(this.lifecycle(), { ...recovery, run })
   }
 
   stopRecovery(): void {
     this.#recovery?.[Symbol.dispose]()
     this.#spares?.[Symbol.dispose]()
+    this.#logins?.[Symbol.dispose]()
   }
 
   /** When nothing asks any more. */

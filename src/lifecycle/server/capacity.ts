@@ -27,7 +27,7 @@ export interface Capacity {
 }
 
 /** @throws {PreconditionFailedError} for a version that nobody has tested. */
-export async function measureCapacity(session: Session): Promise<Capacity> {
+export async function measureCapacity(session: Pick<Session, 'row'>): Promise<Capacity> {
   const facts = await session.row(
     Facts,
     `select pg_catalog.current_setting('server_version_num')::int as version,

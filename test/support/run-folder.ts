@@ -1,12 +1,11 @@
 import { rmSync } from 'node:fs'
 import { chmod, mkdir, readdir, rm, statfs } from 'node:fs/promises'
-import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { signatureOf } from '../../src/demo/process-table.ts'
 
 /** A file system in memory, where Linux has one. */
 const MEMORY = '/dev/shm'
-/** Bytes. Several times what a run holds there at its height. */
+/** Bytes. Several times what a run holds there at its height, and its processes beside it. */
 const ROOM = 4 * 1024 ** 3
 const PREFIX = 'tenantry-run-'
 
@@ -29,9 +28,10 @@ export default async function setup(): Promise<() => Promise<void>> {
   }
 }
 
+/** What a container may use is what counts, not what its host has. */
 async function room(): Promise<number> {
   const found = await statfs(MEMORY).catch(() => undefined)
-  return found ? Math.min(found.bavail * found.bsize, freemem()) : 0
+  return found ? Math.min(found.bavail * found.bsize, process.availableMemory()) : 0
 }
 
 /** Those of runs that were killed. */

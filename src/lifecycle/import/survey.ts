@@ -1,14 +1,9 @@
 import { z } from 'zod'
 import type { Session } from '../session.ts'
 import { namesAsSql } from '../sql-name.ts'
-import { LETS_IN, type RolePowers } from '../tenant/isolation.ts'
+import { GETS_IN, POWERS, Powers, type RolePowers } from '../tenant/isolation.ts'
 
-const Powers = z.object({
-  role: z.string(),
-  attributes: z.string(),
-  memberships: z.array(z.string()),
-  owned: z.array(z.string()),
-  reached: z.array(z.string()),
+const Surveyed = Powers.extend({
   reachedCount: z.int(),
   connectionLimit: z.int().transform((limit) => (limit < 0 ? undefined : limit)),
 })
@@ -28,14 +23,8 @@ export async function powersOf(
   databases: readonly string[],
 ): Promise<ReadonlyMap<string, SurveyedPowers>> {
   const rows = await session.rows(
-    Powers,
-    `select r.rolname::text as role,
-       pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
-         case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
-         case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
-       array(select m.roleid::pg_catalog.regrole::text from pg_catalog.pg_auth_members m
-              where m.member = r.oid order by 1) as memberships,
-       array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned,
+    Surveyed,
+    `select ${POWERS},
        coalesce(reach.names, '{}') as reached,
        reach.count as "reachedCount", r.rolconnlimit as "connectionLimit"
        from pg_catalog.pg_roles r
@@ -43,7 +32,7 @@ export async function powersOf(
          select (pg_catalog.array_agg(d.datname::text order by d.datname::text))[1:4] as names, pg_catalog.count(*)::int as count
            from pg_catalog.pg_database d
           where d.datname in (${namesAsSql(databases)})
-            and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT') and ${LETS_IN}) reach
+            and ${GETS_IN}) reach
       where r.rolname in (${namesAsSql(roles)})`,
   )
   return new Map(rows.map((powers) => [powers.role, powers]))

@@ -7,10 +7,24 @@ import { namesAsSql } from '../sql-name.ts'
 import { IS_NAMED_BY_US } from './doors.ts'
 import type { Neighbours } from './neighbours.ts'
 
-/** Whether the database `d` lets somebody in: one of our making that is not open is closed to others before it is opened. */
-export const LETS_IN = `(d.datallowconn or not (${IS_NAMED_BY_US}))`
+/**
+ * Whether the role `r` gets into the database `d`: one of our making that is not open is closed to others before it is
+ * opened.
+ */
+export const GETS_IN = `pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
+  and (d.datallowconn or not (${IS_NAMED_BY_US}))`
 
-const Powers = z.object({
+/** What the role `r` is and has, as columns; what it gets into comes beside them. */
+export const POWERS = `r.rolname::text as role,
+  pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
+    case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
+    case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
+  array(select m.roleid::pg_catalog.regrole::text from pg_catalog.pg_auth_members m
+         where m.member = r.oid order by 1) as memberships,
+  array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned`
+
+/** A row of them, with the names of the databases of other tenants that the role gets into. */
+export const Powers = z.object({
   role: z.string(),
   attributes: z.string(),
   memberships: z.array(z.string()),
@@ -29,17 +43,10 @@ export async function checkIsolation(
   const others = tenants.map(({ record }) => record.route.database)
   const powers = await session.row(
     Powers,
-    `select r.rolname::text as role,
-       pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
-         case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
-         case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
-       array(select m.roleid::pg_catalog.regrole::text from pg_catalog.pg_auth_members m
-              where m.member = r.oid order by 1) as memberships,
-       array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned,
+    `select ${POWERS},
        array(select d.datname::text from pg_catalog.pg_database d
               where d.datname in (${namesAsSql(others)}) and d.datname <> pg_catalog.current_database()
-                and pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
-                and ${LETS_IN} order by 1) as reached
+                and ${GETS_IN} order by 1) as reached
        from pg_catalog.pg_roles r where r.rolname = session_user`,
   )
   const users = tenants.filter(({ record }) => record.route.role === powers.role).map(({ id }) => id)

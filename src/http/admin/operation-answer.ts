@@ -20,6 +20,8 @@ export async function answerStarted<T>(
   answer: (result: T) => Response,
 ): Promise<Response> {
   if (operation === null) return answer(await result)
+  // From now on, not from the answer: a shutdown may begin in between, and counts nothing more.
+  mutations.run(() => result.then(ignore, ignore)).catch(ignore)
   const waitMs = waitMsOf(c)
   const over = new AbortController()
   const late = delay(waitMs, 'late' as const, { signal: over.signal }).catch(() => 'late' as const)
@@ -29,7 +31,6 @@ export async function answerStarted<T>(
   } finally {
     over.abort()
   }
-  void mutations.run(() => result.then(ignore, ignore))
   c.header('location', `/v1/operations/${operation.id}`)
   return c.json({ operation }, 202)
 }

@@ -5,11 +5,12 @@ import { proveIdentity, readPin } from '../../router/identity.ts'
 import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
 import { Operation } from '../operation/operation.ts'
 import { type Started, started } from '../operation/started.ts'
-import { type LifecycleParts, now } from '../parts.ts'
+import { auditEntry, type LifecycleParts, now } from '../parts.ts'
 import { findServer } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
+import { type Exposure, withExposed } from '../tenant/expose-first.ts'
 import { checkIsolation } from '../tenant/isolation.ts'
 import { allNeighboursOf, type Neighbours } from '../tenant/neighbours.ts'
 import { viewTenant } from '../tenant/tenant-view.ts'
@@ -126,17 +127,20 @@ async function switchBack(parts: LifecycleParts, operation: Operation, data: Ado
   const { isolation: found, neighbours } = await lookAsBefore(parts, record, data)
   const { route, identity, isolation: then } = asBefore(parts, record, data)
   const isolation = then?.isolated ? found : then
-  const { exposed, ...turn } = turnOnAll(record.id, neighbours, data)
-  await operation.noteStep(
-    SWITCH,
-    {},
-    {
-      ...turn,
-      detail: { role: route.role, exposed },
-      tenant: ({ epoch, origin }) =>
-        // An adoption that failed had not come to the switch.
-        origin === 'registered' ? {} : { origin: 'registered', route, identity, isolation, epoch: epoch + 1 },
-    },
+  await withNeighbours(parts, operation, neighbours, data, ({ exposed, ...turn }) =>
+    operation.noteStep(
+      SWITCH,
+      {},
+      {
+        ...turn,
+        detail: { role: route.role, exposed },
+        tenant: ({ epoch, origin }) =>
+          // An adoption that failed had not come to the switch.
+          origin === 'registered'
+            ? {}
+            : { origin: 'registered', route, identity, isolation, epoch: epoch + 1 },
+      },
+    ),
   )
 }
 
@@ -147,14 +151,15 @@ async function switchBack(parts: LifecycleParts, operation: Operation, data: Ado
 async function finish(parts: LifecycleParts, operation: Operation, data: AdoptionData): Promise<void> {
   const { record } = await findTenant(parts.registry, operation.record.tenant ?? '')
   const { isolation, neighbours } = await lookAsBefore(parts, record, data)
-  const { exposed, ...turn } = turnOnAll(record.id, neighbours, data)
-  await operation.done(
-    { data: { ...data, ended: 'undone', password: null, oldPassword: null } },
-    {
-      ...turn,
-      detail: { isolated: isolation.isolated, exposed },
-      tenant: () => ({ isolation }),
-    },
+  await withNeighbours(parts, operation, neighbours, data, ({ exposed, ...turn }) =>
+    operation.done(
+      { data: { ...data, ended: 'undone', password: null, oldPassword: null } },
+      {
+        ...turn,
+        detail: { isolated: isolation.isolated, exposed },
+        tenant: () => ({ isolation }),
+      },
+    ),
   )
 }
 
@@ -170,20 +175,42 @@ async function lookAsBefore(
   return { isolation: await checkIsolation(old, neighbours), neighbours }
 }
 
-/** Of the cluster, and of those neighbours that are not isolated any more. */
-function turnOnAll(tenant: string, { servers, tenants }: Neighbours, { before }: AdoptionData) {
+interface Turn extends ReturnType<typeof turnOn> {
+  /** How many neighbours are not isolated any more. */
+  readonly exposed: number
+}
+
+/**
+ * Commits with the turn on the cluster, and with those neighbours that are not isolated any more.
+ * @throws {RevisionConflictError} where those were too many for one commit: look again.
+ */
+function withNeighbours(
+  { registry }: LifecycleParts,
+  { record: { tenant, actor } }: Operation,
+  { servers, tenants }: Neighbours,
+  { before }: AdoptionData,
+  commit: (turn: Turn) => Promise<void>,
+): Promise<void> {
   const turn = turnOn(servers)
   const isOpened = holds(before.database, { grantee: null, privilege: 'CONNECT' })
-  const exposed = isOpened ? exposedTo(tenant, tenants) : []
-  return {
+  const exposed = isOpened ? exposedTo(tenant ?? '', tenants) : []
+  const all = {
     puts: [...turn.puts, ...exposed.map(({ put }) => put)],
     expectations: [...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
     exposed: exposed.length,
   }
+  const audit = auditEntry(actor, 'tenant.expose', tenant ?? '')
+  return withExposed(
+    registry,
+    exposed,
+    audit,
+    () => undefined,
+    () => commit(all),
+  )
 }
 
 /** Neighbours that are isolated until everybody may connect to this tenant's database. */
-function exposedTo(tenant: string, neighbours: Neighbours['tenants']) {
+function exposedTo(tenant: string, neighbours: Neighbours['tenants']): Exposure[] {
   return neighbours
     .filter(({ record }) => record.isolation?.isolated)
     .map(({ id, revision, record }) => {

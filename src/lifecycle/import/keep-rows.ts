@@ -2,13 +2,14 @@ import { PreconditionFailedError, UnsupportedError } from '../../errors.ts'
 import { aliasId } from '../../registry/alias-record.ts'
 import type { Entry, Expectation, Put } from '../../registry/registry.ts'
 import type { Isolation, TenantRecord } from '../../tenant/tenant-record.ts'
-import { now } from '../parts.ts'
+import { auditEntry, now } from '../parts.ts'
 import { type Capacity, measureCapacity } from '../server/capacity.ts'
 import { isSettled, settleServer } from '../server/cluster.ts'
 import { serverOfDsn } from '../server/server-of-dsn.ts'
 import { allServers } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import type { Session } from '../session.ts'
+import { type Exposure, withExposed } from '../tenant/expose-first.ts'
 import { isolationOf } from '../tenant/isolation.ts'
 import { serverFor } from '../tenant/look-around.ts'
 import { livesIn, type Neighbours, neighboursBothWays } from '../tenant/neighbours.ts'
@@ -111,15 +112,19 @@ async function keepOnce(
   await parts.onStep?.({ tenant: operation.record.id, name: 'rows' })
   const puts = [...tenants, ...aliases, ...turn.puts, ...exposed.map(({ put }) => put)]
   const isNew = [...tenants, ...aliases].map(({ kind, id }): Expectation => ({ kind, id, revision: 0 }))
-  await operation.keep(
-    { progress: { done: run.done + newcomers.length + there.length, total: run.total } },
-    'rows',
-    {
-      puts,
-      expectations: [...isNew, ...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
-      detail: { server: server.id, tenants: newcomers.map(({ entry }) => entry.id).join(' ') },
-    },
-  )
+  const expose = ({ put }: Exposure) => run.expose(put.id, put.record.isolation?.findings ?? [])
+  const commit = () =>
+    operation.keep(
+      { progress: { done: run.done + newcomers.length + there.length, total: run.total } },
+      'rows',
+      {
+        puts,
+        expectations: [...isNew, ...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
+        detail: { server: server.id, tenants: newcomers.map(({ entry }) => entry.id).join(' ') },
+      },
+    )
+  const audit = auditEntry(run.actor, 'tenant.expose', first.row.id)
+  await withExposed(parts.registry, exposed, audit, expose, commit)
   for (const row of there) run.note(row, 'there')
   for (const [row, refusal] of refused) run.refuse(row, refusal)
   for (const {
@@ -127,7 +132,7 @@ async function keepOnce(
   } of newcomers) {
     run.note(row, 'imported', { findings: findings.get(row.id)?.isolation.findings ?? [] })
   }
-  for (const { put } of exposed) run.expose(put.id, put.record.isolation?.findings ?? [])
+  exposed.forEach(expose)
 }
 
 /** On record, and known to be the cluster that was seen. */
@@ -212,7 +217,11 @@ async function findingsOn(
 }
 
 /** Neighbours that are isolated until these databases are tenants'. */
-async function exposedBy(session: Session, { tenants }: Neighbours, newcomers: readonly Newcomer[]) {
+async function exposedBy(
+  session: Session,
+  { tenants }: Neighbours,
+  newcomers: readonly Newcomer[],
+): Promise<Exposure[]> {
   const isolated = tenants.filter(({ record }) => record.isolation?.isolated)
   const roles = isolated.map(({ record }) => record.route.role)
   const databases = newcomers.map(({ probed: { pin } }) => pin.databaseName)

@@ -14,6 +14,7 @@ import { allServers } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { claimAliases, Hostname } from './claim-aliases.ts'
+import { type Exposure, withExposed } from './expose-first.ts'
 import { type Login, lookAround, type Surroundings } from './look-around.ts'
 import { notIsolatedAnyMore, registeredTenant } from './registered-tenant.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
@@ -77,6 +78,7 @@ export async function registerTenant(
     pin: { ...(await readPin(session.connection)), shared: wanted.shared },
   }
   let serverIsNew = false
+  const exposed = new Set<string>()
   return await inTurn(async () => {
     await refuseTaken()
     let found = await lookAround(parts, login, wanted)
@@ -92,24 +94,30 @@ export async function registerTenant(
       role: dsn.user,
       pin: login.pin,
       isolation: found.isolation,
-      nowNotIsolated: found.exposed.map((entry) => entry.id),
+      nowNotIsolated: [...exposed, ...found.exposed.map((entry) => entry.id)],
     }
     if (wanted.dryRun) return { tenant: null, probe }
-    return { tenant: await keep(parts, wanted, id, login, found, actor), probe }
+    const told = ({ put }: Exposure) => void exposed.add(put.id)
+    return { tenant: await keep(parts, { ...wanted, id, told }, login, found, actor), probe }
   })
+}
+
+type Newcomer = z.output<typeof RegisterTenant> & {
+  readonly id: TenantId
+  readonly told: (exposure: Exposure) => void
 }
 
 async function keep(
   parts: LifecycleParts,
-  wanted: z.output<typeof RegisterTenant>,
-  id: TenantId,
+  { told, ...wanted }: Newcomer,
   login: Login,
   { server, neighbours, isolation, exposed }: Surroundings,
   actor: string,
 ): Promise<TenantView> {
   const { registry } = parts
+  const { id } = wanted
   const generation = await registry.nextGeneration()
-  const tenant = registeredTenant(parts, { ...wanted, id, generation, server: server.id }, login, isolation)
+  const tenant = registeredTenant(parts, { ...wanted, generation, server: server.id }, login, isolation)
   const aliases = await claimAliases(registry, id, wanted.hostnames)
   const turn = turnOn(neighbours.servers)
   const puts: Put[] = [{ kind: 'tenant', id, record: tenant }, ...aliases.puts, ...turn.puts]
@@ -118,14 +126,17 @@ async function keep(
     ...aliases.expectations,
     ...turn.expectations,
   ]
-  for (const { id: other, revision, record } of exposed) {
+  const exposures = exposed.map(({ id: other, revision, record }): Exposure => {
     const reason = neighbours.sharers.some((sharer) => sharer.id === other)
       ? `shares its database with ${id}`
       : `role ${record.route.role} may connect to the database of ${id}`
-    puts.push({ kind: 'tenant', id: other, record: notIsolatedAnyMore(record, reason) })
-    expectations.push({ kind: 'tenant', id: other, revision })
-  }
+    const put = { kind: 'tenant' as const, id: other, record: notIsolatedAnyMore(record, reason) }
+    return { put, expectation: { kind: 'tenant', id: other, revision } }
+  })
+  puts.push(...exposures.map(({ put }) => put))
+  expectations.push(...exposures.map(({ expectation }) => expectation))
   const audit = auditEntry(actor, 'tenant.register', id, { server: server.id, isolated: isolation.isolated })
-  const [revision = 0] = await registry.commit({ puts, audit }, expectations)
+  const commit = () => registry.commit({ puts, audit }, expectations)
+  const [revision = 0] = await withExposed(registry, exposures, audit, told, commit)
   return viewTenant(tenant, revision)
 }

@@ -1,4 +1,5 @@
--- Who else is on a cluster, by database, role or pin, and how many tenants each server has: without reading all of them.
+-- Who else is on a cluster, by database, role or pin, how many tenants each server has, and what the audit says of an action
+-- or since a time: without reading all of them.
 
 insert into tenantry_registry.migration (version, readable_from) values (4, 1);
 
@@ -15,6 +16,9 @@ create index entry_by_identifier on tenantry_registry.entry
 create index entry_by_address on tenantry_registry.entry
   (((record -> 'identity' ->> 'serverAddress') collate "C"), ((record -> 'identity' ->> 'databaseOid') collate "C"))
   where kind = 'tenant' and record -> 'identity' ->> 'serverAddress' is not null;
+
+create index audit_by_action on tenantry_registry.audit ((action collate "C"), seq);
+create index audit_by_time on tenantry_registry.audit (at, seq);
 
 -- Tenants by the server that their route leads to, without deleted ones. The database counts, so that what processes of the
 -- version before commit is counted too.
@@ -75,3 +79,4 @@ create statistics tenantry_registry.entry_databases on (record -> 'route' ->> 'd
 create statistics tenantry_registry.entry_roles on (record -> 'route' ->> 'role') from tenantry_registry.entry;
 -- A table that changes little may else not be counted for long.
 analyze tenantry_registry.entry;
+analyze tenantry_registry.audit;

@@ -57,6 +57,9 @@ describe('the verbs', () => {
       /^acme +active/m,
     )
     expect((await run('tenant', 'list', '--label', 'plan=free')).out).not.toMatch(/acme/)
+    const [database = ''] = /t_[a-z2-7]{26}/.exec(created.out) ?? []
+    expect((await run('tenant', 'list', '--database', database)).out).toMatch(/^acme +active/m)
+    expect((await run('tenant', 'list', '--role', database)).out).not.toMatch(/acme/)
 
     const suspended = await run('tenant', 'suspend', 'acme', '--reason', 'unpaid')
     expect(suspended.out).toMatch(/^acme suspended: the database refuses its logins/)

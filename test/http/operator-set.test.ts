@@ -229,7 +229,7 @@ describe('GET /v1/tenants', () => {
     return json.tenants?.map(({ id }: { id: string }) => id)
   }
 
-  it('finds by the beginning of an id, by server, and by several labels', async () => {
+  it('finds by the beginning of an id, by server, database and role, and by several labels', async () => {
     await patch('acme', { labels: { plan: 'pro', region: 'eu' } })
     await patch('globex', { labels: { plan: 'pro', region: 'us' } })
     expect(await idsOf('prefix=gl')).toEqual(['globex'])
@@ -239,6 +239,10 @@ describe('GET /v1/tenants', () => {
     const [{ id }] = (await world.operate('/v1/servers')).json.servers
     expect(await idsOf(`server=${id}&prefix=a`)).toEqual(['acme'])
     expect(await idsOf('server=elsewhere')).toEqual([])
+    const { database, role } = (await world.operate('/v1/tenants/globex')).json
+    expect(await idsOf(`database=${database}`)).toEqual(['globex'])
+    expect(await idsOf(`role=${role}`)).toEqual(['globex'])
+    expect(await idsOf(`role=${role}&server=elsewhere`)).toEqual([])
   })
 
   it.each(['prefix=Ac', 'prefix=%25', 'label=plan=pro&label=plan=free', 'prefix=a&prefix=b', 'server=.'])(

@@ -11,6 +11,8 @@ const Options = z.object({
   status: z.enum(TENANT_STATUSES).optional(),
   label: z.array(z.string()).default([]),
   server: z.string().optional(),
+  database: z.string().optional(),
+  role: z.string().optional(),
   prefix: z.string().optional(),
   limit: z.coerce.number().pipe(z.int().positive()).default(Number.POSITIVE_INFINITY),
 })
@@ -21,20 +23,20 @@ export function addTenantList(parent: Command, cli: CommandLine): void {
     .option('--status <status>', TENANT_STATUSES.join(', '))
     .option('--label <name=value>', 'only those with it; may be repeated', collect)
     .option('--server <id>', 'only those on this server')
+    .option('--database <name>', 'only those whose database is called so, as pg_stat_activity tells it')
+    .option('--role <name>', 'only those who log in as this role')
     .option('--prefix <text>', 'only those whose id begins so')
     .option('--limit <n>', 'at most so many (default: all)')
     .addHelpText('after', '\nExample:\n  tenantry tenant list --status active --label plan=pro --prefix ac')
     .action(async (_options: unknown, command: Command) => {
-      const { status, label, server, prefix, limit } = Options.parse(command.opts())
+      const { label, limit, ...wanted } = Options.parse(command.opts())
       const tenants = await withParts(cli, command, async (parts) => {
         const found: TenantView[] = []
         for (let cursor: string | null | undefined; cursor !== null && found.length < limit; ) {
           const page = await listTenants(parts.registry, {
             cursor,
             limit: Math.min(1000, limit - found.length),
-            status,
-            server,
-            prefix,
+            ...wanted,
             labels: label.length > 0 ? parseLabels(label) : undefined,
           })
           found.push(...page.tenants)

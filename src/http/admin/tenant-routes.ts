@@ -24,6 +24,8 @@ export const TenantsQuery = z.strictObject({
   cursor: ListTenants.shape.cursor,
   status: ListTenants.shape.status,
   server: ListTenants.shape.server,
+  database: ListTenants.shape.database,
+  role: ListTenants.shape.role,
   prefix: ListTenants.shape.prefix,
   limit: textLimit(100),
   /** Given more than once: those with all of them. */

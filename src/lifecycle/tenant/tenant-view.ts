@@ -33,6 +33,9 @@ export const ListTenants = z.strictObject({
   /** Every one of them. */
   labels: Labels.optional(),
   server: ServerId.optional(),
+  /** That the route leads into, and that it logs in as: what a server's own views and logs tell of a tenant. */
+  database: z.string().min(1).max(63).optional(),
+  role: z.string().min(1).max(63).optional(),
   /** What the ids begin with. */
   prefix: z
     .string()
@@ -58,12 +61,16 @@ function filterOf({
   status,
   labels,
   server,
+  database,
+  role,
   prefix,
 }: Omit<z.output<typeof ListTenants>, 'cursor' | 'limit'>): ListFilter {
   return {
     ...(status ? { status } : {}),
     ...(labels ? { labels } : {}),
     ...(server ? { server } : {}),
+    ...(database ? { database } : {}),
+    ...(role ? { role } : {}),
     ...(prefix ? { prefix } : {}),
   }
 }

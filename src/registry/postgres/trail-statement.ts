@@ -25,8 +25,12 @@ export function trailStatement(cursor: string | undefined, filter: TrailFilter):
     const isOld = (param: string) => `tenant is null and target = ${param} and starts_with(action, 'tenant.')`
     where((param) => `(tenant = ${param} or ${isOld(param)})`, tenant)
   }
-  if (action !== undefined)
-    where((param) => `(action = ${param} or starts_with(action, ${param} || '.'))`, action)
+  if (action !== undefined) {
+    // Of a text that begins with "x.", in an order by bytes: from that to what begins with the next character.
+    const name = 'action collate "C"'
+    const isBelow = (param: string) => `(${name} >= ${param} || '.' and ${name} < ${param} || '/')`
+    where((param) => `(${name} = ${param} or ${isBelow(param)})`, action)
+  }
   if (actor !== undefined) where((param) => `actor = ${param}`, actor)
   if (since !== undefined) where((param) => `at >= ${param}::text::timestamptz`, since)
   const order = isOldest ? 'asc' : 'desc'

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { ZodError, z } from 'zod'
+import { ZodError } from 'zod'
 import { type ErrorCode, TenantryError } from '../errors.ts'
 import { VERSION } from '../telemetry/version.ts'
 import { addAuditTail } from './audit/tail.ts'
@@ -68,12 +68,13 @@ const MISUSE: ReadonlySet<ErrorCode> = new Set([
 
 /** Runs one command line to its end. Never throws: whatever goes wrong is told in a line and in the exit code. */
 export async function runCommandLine(cli: CommandLine, args: readonly string[]): Promise<ExitCode> {
+  const tree = commandTree(cli)
   try {
-    await commandTree(cli).parseAsync(args, { from: 'user' })
+    await tree.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // it has told already
-    cli.note(`error: ${tell(error)}`)
+    cli.note(`error: ${tell(error, tree)}`)
     const isMisuse = error instanceof ZodError || (error instanceof TenantryError && MISUSE.has(error.code))
     return isMisuse ? 2 : 1
   }
@@ -129,10 +130,23 @@ export function commandTree(cli: CommandLine): Command {
 }
 
 /** In words, never a stack. Causes are left out: they are what drivers say, and may hold what must not be shown. */
-function tell(error: unknown): string {
-  if (error instanceof ZodError) return z.prettifyError(error)
+function tell(error: unknown, tree: Command): string {
+  if (error instanceof ZodError)
+    return error.issues.map(({ path, message }) => `${placeOf(path, tree)}${message}`).join('; ')
   if (error instanceof TenantryError) return error.message
   if (error instanceof Error && 'syscall' in error) return error.message // as of a port in use: says it all
   const message = error instanceof Error ? error.message.split('\n')[0] : ''
   return `unexpected: ${message || 'nothing is known about it'}`
+}
+
+/** As it is written on a command line, where it is an option's value; else as the record calls it. */
+function placeOf(path: readonly PropertyKey[], tree: Command): string {
+  if (path.length === 0) return ''
+  const name = path.findLast((part) => typeof part === 'string')
+  return `${(name && optionOf(name, tree)) ?? path.map(String).join('.')}: `
+}
+
+function optionOf(name: string, command: Command): string | undefined {
+  const own = command.options.find((option) => option.attributeName() === name)?.long
+  return own ?? command.commands.map((inner) => optionOf(name, inner)).find((long) => long !== undefined)
 }

@@ -51,6 +51,10 @@ describe('the command line', () => {
     [['key', 'create', '--service', '--label', 'plan', '--registry', 'REGISTRY'], /NAME=VALUE/],
     [['key', 'create', '--service', '--expires', 'soon', '--registry', 'REGISTRY'], /expiresAt/],
     [['server', 'add', 'UPPER', '--dsn', 'postgres://u@h/d', '--registry', 'REGISTRY'], /slug/],
+    [
+      ['tenant', 'set', 'acme', '--max-connections', '0', '--registry', 'REGISTRY'],
+      /^error: --max-connections: /,
+    ],
     [['pool', 'stats'], /no operator key/],
     [['serve'], /TENANTRY_REGISTRY_URL is not set/],
   ])('ends %j with 2: it was asked for wrongly', async (args, err) => {

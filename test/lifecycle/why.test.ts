@@ -169,13 +169,43 @@ describe('why', () => {
     expect(await Promise.all(waiting)).toEqual(['acquire_timeout', 'acquire_timeout'])
   })
 
+  it('names the statement that has the connection of a tenant whose others wait for it', async () => {
+    await using world = await startWorld(['acme'], { maxConnectionsPerTenant: 1 })
+    using held = await world.lease('acme')
+    const running = refused(held.run({ text: 'select pg_sleep(30)' }))
+    const waiting = world.lease('acme', { acquireTimeoutMs: 5_000 }).then((next) => next.release())
+    await vi.waitFor(
+      async () =>
+        expect((await whyOf(world, 'acme')).answer[0]).toMatch(
+          /that it may have \(1\)\. 1 wait.* Its longest statement has been running for \d\.\d s \(tenantry pool cancel acme ends it\)\.$/,
+        ),
+      { timeout: 3_500 },
+    )
+    expect(await world.router.cancel('acme')).toMatchObject({ cancelled: 1 })
+    expect(await running).toBe('sql_error')
+    held.release()
+    await waiting
+  })
+
+  it('tells one whose own keys are refused as served, and that they are', async () => {
+    await using world = await startWorld(['acme'])
+    const isolation = { isolated: false, findings: ['why'], checkedAt: new Date().toISOString() }
+    await world.change('acme', (record) => ({ ...record, isolation }))
+    await vi.waitFor(async () =>
+      expect(await refused(world.lease('acme', { trust: 'foreign' }))).toBe('role_not_isolated'),
+    )
+    expect((await whyOf(world, 'acme')).answer[0]).toMatch(
+      /^acme is served.* Its own keys may run no SQL \(role_not_isolated\)\.$/,
+    )
+  })
+
   it('answers at once while the breaker of its server is open, with the cause and when it is tried again', async () => {
     await using world = await startWorld(['acme'], { address: { host: '127.0.0.1', port: await freePort() } })
     expect(await refused(world.lease('acme'))).toBe('server_unavailable')
     expect(await refused(world.lease('acme'))).toBe('circuit_open')
     const why = await whyOf(world, 'acme')
     expect(why.answer[0]).toMatch(
-      /^acme is refused where it needs a new connection: server main cannot be reached for .* now \(.*\); it is tried again in \d/,
+      /^acme is refused where it needs a new connection: server main cannot be reached for .* now \(.*\); it is tried again (in \d|with the next)/,
     )
     expect(why.router).toMatchObject({
       breaker: { state: 'open' },

@@ -23,7 +23,8 @@ export function addOperationList(parent: Command, cli: CommandLine): void {
     .action(async (_options: unknown, command: Command) => {
       const wanted = Options.parse(command.opts())
       const page = await withParts(cli, command, (parts) => listOperations(parts.registry, wanted))
-      const rows = page.operations.map((operation) => [
+      const byTime = page.operations.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
+      const rows = byTime.map((operation) => [
         operation.id,
         operation.kind,
         operation.tenant,

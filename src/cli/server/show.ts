@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { showServer } from '../../lifecycle/server/remove-server.ts'
 import { answer, type CommandLine, registryOptions } from '../command-line.ts'
+import { recordLines } from '../record-lines.ts'
 import { withParts } from '../with-parts.ts'
 
 export function addServerShow(parent: Command, cli: CommandLine): void {
@@ -9,9 +10,6 @@ export function addServerShow(parent: Command, cli: CommandLine): void {
     .addHelpText('after', '\nExample:\n  tenantry server show main --json')
     .action(async (id: string, _options: unknown, command: Command) => {
       const server = await withParts(cli, command, (parts) => showServer(parts.registry, id))
-      const lines = Object.entries(server).map(
-        ([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-      )
-      answer(cli, command, server, lines)
+      answer(cli, command, server, recordLines(server))
     })
 }

@@ -85,7 +85,8 @@ function linesOf(id: string, { did, plan, tenant, oldLogin }: TenantAdopted): st
   }
   return [
     `${id} adopted: database ${tenant.database} on server ${tenant.server}, as role ${tenant.role}`,
-    `what was: tenantry tenant adopt ${id} --undo --yes ${id}; for good: --confirm`,
+    `to undo it: tenantry tenant adopt ${id} --undo --yes ${id}`,
+    `to keep it for good: tenantry tenant adopt ${id} --confirm --yes ${id}`,
   ]
 }
 

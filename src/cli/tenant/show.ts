@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { showTenant } from '../../lifecycle/tenant/tenant-view.ts'
 import { answer, type CommandLine, registryOptions } from '../command-line.ts'
+import { recordLines } from '../record-lines.ts'
 import { withParts } from '../with-parts.ts'
 
 export function addTenantShow(parent: Command, cli: CommandLine): void {
@@ -9,9 +10,6 @@ export function addTenantShow(parent: Command, cli: CommandLine): void {
     .addHelpText('after', '\nExample:\n  tenantry tenant show acme --json')
     .action(async (id: string, _options: unknown, command: Command) => {
       const tenant = await withParts(cli, command, (parts) => showTenant(parts.registry, id))
-      const lines = Object.entries(tenant).map(
-        ([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-      )
-      answer(cli, command, tenant, lines)
+      answer(cli, command, tenant, recordLines(tenant))
     })
 }

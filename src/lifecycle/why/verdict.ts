@@ -6,6 +6,8 @@ import type { WhyFacts } from './why.ts'
 
 /** A refusal longer ago than this says nothing of now. */
 const RECENT_MS = 60_000
+/** A statement that has been running for so long is worth a word where others wait for its connection. */
+const LONG_MS = 1_000
 
 /** How the tenant is served, and why so, in one sentence. The first cause that keeps a request back is the one told. */
 export function verdictOf(facts: WhyFacts): string {
@@ -22,7 +24,11 @@ export function verdictOf(facts: WhyFacts): string {
     const since = router.fence.at === null ? '' : ` since ${clock(router.fence.at)}`
     return `${tenant} is refused${since} until its record changes: ${router.fence.why}.`
   }
-  return heldBack(router, record) ?? crowded(router, record, Date.parse(facts.at)) ?? served(router)
+  return (
+    heldBack(router, record) ??
+    crowded(router, record, Date.parse(facts.at)) ??
+    `${served(router)}${withoutKeys(record)}`
+  )
 }
 
 function nobody({ asked, tried, registryError }: WhyFacts): string {
@@ -49,7 +55,9 @@ function heldBack(router: TenantExplanation, { server }: TenantView): string | n
     const next =
       breaker.state === 'half-open'
         ? 'it is being tried now'
-        : `it is tried again in ${duration(breaker.nextAttemptInMs)}`
+        : breaker.nextAttemptInMs > 0
+          ? `it is tried again in ${duration(breaker.nextAttemptInMs)}`
+          : 'it is tried again with the next request'
     return (
       `${tenant} is refused where it needs a new connection: server ${server} cannot be reached for ${duration(breaker.openMs)} now ` +
       `(${breaker.cause ?? 'unknown'}); ${next}.${rest}`
@@ -73,7 +81,7 @@ function crowded(router: TenantExplanation, record: TenantView, now: number): st
     const since = `${tenant} is refused since ${clock(run.firstAt)} (${again})`
     if (run.code === 'acquire_timeout') {
       const seen = run.scope === null ? 'no connection came in time' : `the ${run.scope} limit was reached`
-      return `${since} because ${full ?? seen}.${waitingText(waiting, oldestMs)}`
+      return `${since} because ${full ?? seen}.${waitingText(waiting, oldestMs)}${longestText(router)}`
     }
     const why = router.lastOpenFailure?.code === run.code ? router.lastOpenFailure.why : null
     return `${since}: ${why ?? run.code}.${waitingText(waiting, oldestMs)}`
@@ -81,16 +89,30 @@ function crowded(router: TenantExplanation, record: TenantView, now: number): st
   if (waiting === 0) return null
   const because =
     full ?? (isOpening(router) ? 'connections are being opened' : 'all its connections are in use')
-  return `${tenant} is slow because ${because}.${waitingText(waiting, oldestMs)}`
+  return `${tenant} is slow because ${because}.${waitingText(waiting, oldestMs)}${longestText(router)}`
 }
 
 /** Refusals of late that no lease came after. */
 function currentRun({ refusals, pools }: TenantExplanation, now: number): RefusalRun | undefined {
-  const [run] = refusals
+  const run = refusals.find(({ code }) => code !== 'role_not_isolated')
   if (run === undefined || now - run.lastAt > RECENT_MS) return undefined
   const servedAgo = Math.min(...pools.map(({ idleMs }) => idleMs), Number.POSITIVE_INFINITY)
   const isServing = pools.some(({ idle, leased }) => idle > 0 || leased > 0)
   return isServing && now - servedAgo > run.lastAt ? undefined : run
+}
+
+/** Service keys and the library work all the same: that its own keys are refused is no trouble of its connections. */
+function withoutKeys({ isolation }: TenantView): string {
+  return isolation?.isolated === true ? '' : ' Its own keys may run no SQL (role_not_isolated).'
+}
+
+/** What has its connections, where nobody else keeps it from having more. */
+function longestText({ tenant, budgets, pools }: TenantExplanation): string {
+  if (budgets !== null && budgets.full !== null && budgets.full !== 'tenant') return ''
+  const running = pools.flatMap(({ leases }) => leases.map(({ statementMs }) => statementMs ?? 0))
+  const longestMs = Math.max(0, ...running)
+  if (longestMs < LONG_MS) return ''
+  return ` Its longest statement has been running for ${duration(longestMs)} (tenantry pool cancel ${tenant} ends it).`
 }
 
 function waitingText(waiting: number, oldestMs: number): string {

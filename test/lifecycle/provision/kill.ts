@@ -3,12 +3,14 @@ import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
+import { diagnose } from '../../../src/lifecycle/doctor/doctor.ts'
 import { listOperations } from '../../../src/lifecycle/operation/list-operations.ts'
 import { resumeOperation } from '../../../src/lifecycle/operation/resume-operation.ts'
 import { CLAIM_STEPS, PROVISION_STEPS } from '../../../src/lifecycle/provision/provision-tenant.ts'
 import { startSpares } from '../../../src/lifecycle/provision/spare/make-spares.ts'
 import { startTemplate } from '../../../src/lifecycle/provision/template/create-template.ts'
 import { TEMPLATE_STEPS } from '../../../src/lifecycle/provision/template/template-steps.ts'
+import { linesOf, troubles } from '../doctor/patient.ts'
 import { LifecycleGround } from '../ground.ts'
 import type { Death, DyingInput } from './dying-process.ts'
 
@@ -41,6 +43,7 @@ export function describeKills(version: 15 | 18, what: 'tenants' | 'everything'):
       const deaths = await killAfterEveryStep(ground, what)
       await expectWhole(ground, deaths)
       expect(await onServer(ground)).toEqual(await onRecord(ground, deaths))
+      expect(linesOf(troubles(await diagnose(ground.parts, {})))).toEqual([])
     }, 60_000)
   })
 }

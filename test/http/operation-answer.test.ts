@@ -1,9 +1,14 @@
 import { Hono } from 'hono'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { answerStarted } from '../../src/http/admin/operation-answer.ts'
+import { OperationStreams } from '../../src/http/admin/operation-streams.ts'
 import { Mutations } from '../../src/http/mutations.ts'
 import type { OperatorEnv } from '../../src/http/request-context.ts'
+import { Operation } from '../../src/lifecycle/operation/operation.ts'
 import type { OperationView } from '../../src/lifecycle/operation/operation-view.ts'
+import type { Registry } from '../../src/registry/registry.ts'
+import { LifecycleGround } from '../lifecycle/ground.ts'
+import { instead } from '../lifecycle/meanwhile.ts'
 
 const at = new Date().toISOString()
 const operation: OperationView = {
@@ -46,4 +51,37 @@ it('A request that is answered during a shutdown ends nothing but itself', async
   const app = appOf(mutations, Promise.resolve('done'))
   const answer = await app.request('/', { method: 'POST', headers: { prefer: 'respond-async' } })
   expect(answer.status).toBeLessThan(300)
+})
+
+it('A preference that is none does not turn what has begun into a refusal', async () => {
+  const app = appOf(new Mutations(), Promise.resolve('done'))
+  for (const prefer of ['wait=soon', 'wait=99999', 'wait=-1']) {
+    const answer = await app.request('/', { method: 'POST', headers: { prefer } })
+    expect([answer.status, await answer.text()]).toEqual([200, 'done'])
+  }
+})
+
+it('A client that follows an operation and reads slowly is told how it ended', async () => {
+  await using ground = await LifecycleGround.start(18)
+  const begun = await Operation.begin(ground.parts, { kind: 'import' }, 'test')
+  const seen: unknown[] = []
+  const find: Registry['find'] = async (...what) => {
+    const entry = await ground.registry.find(...what)
+    if (entry?.kind === 'operation') seen.push(entry.record)
+    return entry
+  }
+  const streams = new OperationStreams(instead(ground.registry, { find }), 10)
+  const events = streams.open(begun.view).getReader()
+  await begun.noteStep('one')
+  await begun.done()
+  await begun[Symbol.asyncDispose]()
+  // Nothing is read until the end was seen.
+  await vi.waitFor(() => expect(seen).toContainEqual(expect.objectContaining({ state: 'done' })), 10_000)
+  let text = ''
+  for (;;) {
+    const { done, value } = await events.read()
+    if (done) break
+    text += new TextDecoder().decode(value)
+  }
+  expect(text).toMatch(/"state":"done"/)
 })

@@ -83,7 +83,8 @@ export function lagging(parts: LifecycleParts): LifecycleParts {
   return { ...parts, registry: instead(registry, { commit }) }
 }
 
-function instead(registry: Registry, own: Partial<Registry>): Registry {
+/** The same registry, but for some of its methods. */
+export function instead(registry: Registry, own: Partial<Registry>): Registry {
   return new Proxy(registry, {
     get(target, name) {
       const value: unknown = Reflect.get(Object.hasOwn(own, name) ? own : target, name)

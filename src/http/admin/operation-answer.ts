@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from 'hono'
-import { InvalidRequestError } from '../../errors.ts'
 import type { Started } from '../../lifecycle/operation/started.ts'
 import type { Mutations } from '../mutations.ts'
 import type { OperatorEnv } from '../request-context.ts'
@@ -37,13 +36,12 @@ export async function answerStarted<T>(
 
 function ignore(): void {}
 
-/** @throws {InvalidRequestError} */
+/** What is no number of seconds is passed over, as RFC 7240 wants it: by now the operation is under way. */
 function waitMsOf(c: Context<OperatorEnv>): number {
   const preferences = (c.req.header('prefer') ?? '').split(',').map((text) => text.trim().toLowerCase())
   if (preferences.includes('respond-async')) return 0
   const wait = preferences.find((text) => text.startsWith('wait='))?.slice('wait='.length)
   if (wait === undefined) return MAX_WAIT_S * 1_000
-  if (!/^\d{1,3}$/.test(wait) || Number(wait) > MAX_WAIT_S)
-    throw new InvalidRequestError(`Prefer: wait is a number of seconds from 0 to ${MAX_WAIT_S}.`)
-  return Number(wait) * 1_000
+  if (!/^\d{1,9}$/.test(wait)) return MAX_WAIT_S * 1_000
+  return Math.min(Number(wait), MAX_WAIT_S) * 1_000
 }

@@ -63,7 +63,8 @@ export class OperationStreams {
       const isNew = found.updatedAt !== shown.updatedAt || found.state !== shown.state
       shown = found
       quiet = isNew ? 0 : quiet + 1
-      if ((sink.desiredSize ?? 0) > 0 && isNew) sink.enqueue(message(found))
+      // How it ended is told however slowly the client reads: nothing comes after that.
+      if (isNew && ((sink.desiredSize ?? 0) > 0 || isOver(found))) sink.enqueue(message(found))
       else if (quiet % QUIET_LOOKS === QUIET_LOOKS - 1) sink.enqueue(encoder.encode(':\n\n'))
       if (isOver(found)) end()
     }

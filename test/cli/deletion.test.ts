@@ -39,6 +39,10 @@ describe('tenant delete, undelete and purge', () => {
     expect((await run('purge', '--expired', '--dry-run')).out).toMatch(
       /^acme: due since 20.*\n1 tenants to purge$/,
     )
+    expect(await run('purge', 'acme', '--server-gone', '--yes', 'acme')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/Server main answers: it is not gone/),
+    })
     const purged = await run('purge', 'acme', '--yes', 'acme')
     expect(purged.code).toBe(0)
     expect(purged.out).toMatch(/^acme of generation \d+ purged:\n {2}sessions {4}gone/)
@@ -54,6 +58,7 @@ describe('tenant delete, undelete and purge', () => {
     ['purge', 'acme', '--expired'],
     ['purge', '--expired', '--now'],
     ['purge', '--expired', '--yes', 'acme'],
+    ['purge', '--expired', '--server-gone'],
     ['purge', 'acme', '--dry-run', '--yes', 'acme'],
     ['delete', 'acme', '--yes', 'acme', '--grace', 'soon'],
     ['delete', 'acme', '--yes', 'acme', '--grace', '7'],

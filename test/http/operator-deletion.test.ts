@@ -96,6 +96,11 @@ describe('misuse', () => {
     ['a grace that is none', () => remove('hooli', {}, '?confirm=hooli&graceMs=-1'), 400],
     ['a field that is none', () => remove('hooli', { body: { confirm: 'hooli', force: true } }), 400],
     ['a purge without the name', () => purge('hooli', { now: true }), 400],
+    [
+      'a purge without a server on which nothing is ours',
+      () => purge('hooli', { confirm: 'hooli', serverGone: true }),
+      400,
+    ],
     ['a purge of an active one', () => purge('hooli', { confirm: 'hooli', now: true }), 409],
     ['undelete of an active one', () => world.operate('/v1/tenants/hooli/undelete', { method: 'POST' }), 409],
     ['a purge of all', () => world.operate('/v1/tenants/purge', { body: {} }), 400],

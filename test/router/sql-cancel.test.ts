@@ -70,7 +70,7 @@ describe('cancel', () => {
     const sql = ground.sql()
     const statement = sql`select 1 as n`
     await statement
-    const next = sql`select pg_sleep(0.1)::text as slept, 'next'`.execute()
+    const next = sql`select pg_sleep(0.5)::text as slept, 'next'`.execute()
     await Promise.all([
       untilActive('next').then(() => statement.cancel()),
       expect(next).resolves.toHaveLength(1),

@@ -1,5 +1,6 @@
 import { tenantOf } from './record-schema.ts'
-import type { Entry, Kind, ListFilter, Put } from './registry.ts'
+import type { Entry, Kind, ListFilter, Put, ServerLike } from './registry.ts'
+import { isSameCluster, primaryOf, type ServerRecord } from './server-record.ts'
 import { isThere } from './vicinity.ts'
 
 const MAX_PAGE = 1_000
@@ -24,6 +25,7 @@ function passes(entry: Entry<Kind>, filter: ListFilter): boolean {
     if (tenantOf({ kind, record }) !== filter.tenant) return false
   }
   if (kind === 'operation' && filter.state !== undefined && record.state !== filter.state) return false
+  if (kind === 'server' && filter.like !== undefined) return isLike(record, filter.like)
   if (kind !== 'tenant') return true
   if (filter.status !== undefined && record.status !== filter.status) return false
   if (filter.server !== undefined && record.route.server !== filter.server) return false
@@ -31,4 +33,9 @@ function passes(entry: Entry<Kind>, filter: ListFilter): boolean {
   if (filter.role !== undefined && record.route.role !== filter.role) return false
   if (filter.prefix !== undefined && !record.id.startsWith(filter.prefix)) return false
   return Object.entries(filter.labels ?? {}).every(([name, value]) => record.labels[name] === value)
+}
+
+function isLike(record: ServerRecord, { id, cluster, primary }: ServerLike): boolean {
+  if (record.id === id || primaryOf(record) === primary) return true
+  return record.cluster !== undefined && isSameCluster(record.cluster, cluster)
 }

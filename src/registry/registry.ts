@@ -3,7 +3,7 @@ import type { AliasKind, AliasRecord } from './alias-record.ts'
 import type { TrailFilter, TrailPage } from './audit/audit-trail.ts'
 import type { KeyRecord } from './key-record.ts'
 import type { OperationRecord } from './operation-record.ts'
-import type { ServerRecord } from './server-record.ts'
+import type { Cluster, ServerRecord } from './server-record.ts'
 import type { Vicinity } from './vicinity.ts'
 
 export interface Records {
@@ -73,12 +73,23 @@ export interface ListFilter {
   readonly prefix?: string
   /** Tenants only. */
   readonly near?: Vicinity
+  /** Servers only. */
+  readonly like?: ServerLike
   /** Aliases, keys and operations: those of this tenant. */
   readonly tenant?: string
   /** Operations only. */
   readonly state?: OperationRecord['state']
   /** Entries of a page, 1 to 1,000. */
   readonly limit?: number
+}
+
+/** A server on record, and those that may be it by another name: any of these is enough. */
+export interface ServerLike {
+  readonly id: string
+  /** As `isSameCluster` has it. */
+  readonly cluster: Cluster
+  /** As `primaryOf` has it. */
+  readonly primary: string
 }
 
 export interface Change {

@@ -112,6 +112,12 @@ export const ServerRecord = keptRecord({
 })
 export type ServerRecord = z.output<typeof ServerRecord>
 
+/** Host and port. */
+export function primaryOf({ endpoints }: ServerRecord): string {
+  const { host = '', port = 0 } = endpoints.find(({ role }) => role === 'primary') ?? {}
+  return `${host.toLowerCase()} ${port}`
+}
+
 /** Whether connections to one lead where those to the other do; budget, labels and the master key may differ. */
 export function isSamePlace(a: ServerRecord, b: ServerRecord): boolean {
   const place = ({ id, endpoints, tls, via }: ServerRecord) => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Kind, ListFilter, Put, Registry } from '../../src/registry/registry.ts'
+import type { Kind, ListFilter, Put, Registry, ServerLike } from '../../src/registry/registry.ts'
 import type { Cluster } from '../../src/registry/server-record.ts'
 import type { Vicinity } from '../../src/registry/vicinity.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
@@ -195,6 +195,39 @@ export function describeEntries(backend: string, prepare: () => Promise<Registry
       const both = { ...nothing, roles: ['by-id_role'], databaseOids: [7] }
       expect(await pagesOf(registry, 'tenant', { near: { ...here, having: both }, prefix: 'by-i' })).toEqual([
         ['by-id'],
+      ])
+    })
+
+    it('find servers that may be one, by what logins saw or by their address', async () => {
+      await using ground = await prepare()
+      await using registry = await ground.open()
+      const at = (host: string, ...roles: ('primary' | 'replica')[]) =>
+        roles.map((role, n) => ({ role, host: n === 0 ? host : 'DB.example', port: 5433 }))
+      await create(
+        registry,
+        server('itself', { endpoints: at('a', 'primary') }),
+        server('by-id', { endpoints: at('b', 'primary'), cluster: { ...CLUSTER, serverAddress: null } }),
+        server('by-address', {
+          endpoints: at('c', 'primary'),
+          cluster: { ...CLUSTER, systemIdentifier: null },
+        }),
+        server('other-id', { endpoints: at('d', 'primary'), cluster: { ...CLUSTER, systemIdentifier: '8' } }),
+        server('by-host', { endpoints: at('e', 'replica', 'primary') }),
+        server('by-second', { endpoints: at('f', 'primary', 'primary') }),
+        server('none', { endpoints: at('g', 'replica') }),
+      )
+      const found = async (like: Omit<ServerLike, 'id'>) =>
+        (await pagesOf(registry, 'server', { like: { id: 'itself', ...like }, limit: 2 })).flat()
+      const seen = { cluster: CLUSTER, primary: 'db.example 5433' }
+      expect(await found(seen)).toEqual(['by-address', 'by-host', 'by-id', 'itself'])
+      const unseen = { systemIdentifier: null, serverAddress: null }
+      expect(await found({ cluster: unseen, primary: 'd 5433' })).toEqual(['itself', 'other-id'])
+      const address = { ...CLUSTER, systemIdentifier: null }
+      expect(await found({ cluster: address, primary: ' 0' })).toEqual([
+        'by-address',
+        'itself',
+        'none',
+        'other-id',
       ])
     })
 

@@ -1,5 +1,5 @@
 import type { Entry, Registry } from '../../registry/registry.ts'
-import { type Cluster, isSameCluster, type ServerRecord } from '../../registry/server-record.ts'
+import { type Cluster, isSameCluster, primaryOf, type ServerRecord } from '../../registry/server-record.ts'
 import { auditEntry, now } from '../parts.ts'
 
 /** What a login saw, and of what was refused to it, what an earlier one saw there. */
@@ -18,9 +18,20 @@ export function isOneServer(other: ServerRecord, own: ServerRecord, seen: Cluste
   return !isDecided && primaryOf(other) === primaryOf(own)
 }
 
-function primaryOf({ endpoints }: ServerRecord): string {
-  const { host = '', port = 0 } = endpoints.find(({ role }) => role === 'primary') ?? {}
-  return `${host.toLowerCase()} ${port}`
+/** Every server on record that is the cluster that was seen through `own`. */
+export async function serversOf(
+  registry: Registry,
+  own: ServerRecord,
+  seen: Cluster,
+): Promise<Entry<'server'>[]> {
+  const like = { id: own.id, cluster: seen, primary: primaryOf(own) }
+  const found: Entry<'server'>[] = []
+  for (let cursor: string | undefined; ; ) {
+    const page = await registry.list('server', cursor, { like, limit: 1000 })
+    found.push(...page.entries.filter(({ record }) => isOneServer(record, own, seen)))
+    if (page.next === undefined) return found
+    cursor = page.next
+  }
 }
 
 /** Whether the registry holds the server and which cluster it is. */

@@ -3,8 +3,7 @@ import { isSameCluster, type ServerRecord } from '../../registry/server-record.t
 import type { Vicinity } from '../../registry/vicinity.ts'
 import type { Pin } from '../../router/identity.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
-import { clusterSeen, isOneServer } from '../server/cluster.ts'
-import { allServers } from '../server/server-view.ts'
+import { clusterSeen, serversOf } from '../server/cluster.ts'
 import type { Session } from '../session.ts'
 import { type Doors, readDoors } from './doors.ts'
 
@@ -64,7 +63,7 @@ async function look(
   const seen = clusterSeen(pin, server.cluster)
   // Before all else: whoever puts a tenant on record after this, or another role or database of one, changes the revision of
   // a server read here. So what becomes a tenant's after the catalogs were read is not missed by who commits on these.
-  const servers = (await allServers(registry)).filter(({ record }) => isOneServer(record, server, seen))
+  const servers = await serversOf(registry, server, seen)
   const names = new Set([server.id, ...servers.map(({ id }) => id)])
   const { pins = [], roles, inward = false } = wanted ?? {}
   const databases = pins.map(({ databaseName }) => databaseName)

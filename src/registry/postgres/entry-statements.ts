@@ -1,7 +1,7 @@
 import type { Statement } from '../../connection/connection.ts'
 import { pageSize } from '../list-filter.ts'
 import type { Kind, ListFilter } from '../registry.ts'
-import { DATABASE, placesIn, ROLE, SERVER } from './places.ts'
+import { DATABASE, isLike, placesIn, ROLE, SERVER } from './places.ts'
 
 const COLUMNS = 'id, revision::text, record::text'
 
@@ -52,8 +52,9 @@ export function listStatement(
     }
     const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => `${name}=${value}`)
     if (labels.length > 0) where((param) => `labels @> ${param}::text[]`, labels)
-  } else if (kind !== 'server' && filter.tenant !== undefined)
-    where((param) => `tenant = ${param}`, filter.tenant)
+  } else if (kind === 'server') {
+    if (filter.like !== undefined) conditions.push(isLike(filter.like, (value) => `$${params.push(value)}`))
+  } else if (filter.tenant !== undefined) where((param) => `tenant = ${param}`, filter.tenant)
   if (kind === 'operation' && filter.state !== undefined)
     where((param) => `(record ->> 'state') collate "C" = ${param}`, filter.state)
   const size = pageSize(filter)

@@ -1,3 +1,4 @@
+import type { ServerLike } from '../registry.ts'
 import type { Cluster } from '../server-record.ts'
 import type { Vicinity } from '../vicinity.ts'
 
@@ -48,6 +49,18 @@ function pinnedTo(clusters: readonly Cluster[], add: Add): string[] {
     ...(identified.length > 0 ? [`${oneOf(ADDRESS, add(identified))} and ${IDENTIFIER} is null`] : []),
     ...(unidentified.length > 0 ? [oneOf(ADDRESS, add(unidentified))] : []),
   ]
+}
+
+/** Of servers. There are hundreds at most: an index would not help, but most need not be sent. */
+export function isLike({ id, cluster, primary }: ServerLike, add: (value: string | null) => string): string {
+  const identifier = `record -> 'cluster' ->> 'systemIdentifier'`
+  const [seen, address] = [add(cluster.systemIdentifier), add(cluster.serverAddress)]
+  const isSeen = `case when ${identifier} is not null and ${seen}::text is not null then ${identifier} = ${seen}::text
+    else record -> 'cluster' ->> 'serverAddress' = ${address}::text end`
+  const first = `select lower(e ->> 'host') || ' ' || (e ->> 'port')
+    from jsonb_array_elements(record -> 'endpoints') with ordinality as x (e, n)
+    where e ->> 'role' = 'primary' order by n limit 1`
+  return `(id = ${add(id)} or ${isSeen} or coalesce((${first}), ' 0') = ${add(primary)})`
 }
 
 /** Of few, each of which the planner looks up: how common it is decides which index is worth its while. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { diagnosisLines } from '../../src/cli/doctor.ts'
 import { topLines } from '../../src/cli/pool/top.ts'
 import { topScreen } from '../../src/cli/pool/top-screen.ts'
 import { runCommandLine } from '../../src/cli/program.ts'
@@ -161,6 +162,40 @@ describe('pool top', () => {
     const output = { write: () => true }
     expect(screenOf(output, {})).toBeUndefined()
     expect(screenOf({ ...output, isTTY: true }, { TERM: 'dumb' })).toBeUndefined()
+  })
+})
+
+describe('the doctor', () => {
+  const finding = (n: number) => ({
+    check: 'doors',
+    severity: 'warning' as const,
+    subject: `tenant t-${n}`,
+    what: `Its database d_${n} lets everybody in.`,
+    consequence: 'Nobody is isolated.',
+    fix: `close ${n}`,
+    fixable: false,
+  })
+  const findings = Array.from({ length: 40 }, (_, n) => finding(n))
+  const other = { ...finding(0), check: 'tls', subject: 'server main' }
+  const diagnosis = {
+    checkedAt: new Date().toISOString(),
+    servers: 1,
+    tenants: 40,
+    findings: [...findings.slice(0, 20), other, ...findings.slice(20)],
+    counts: { error: 0, warning: 41, info: 0 },
+    repaired: [],
+  }
+
+  it('tells three of those that are alike, names some and counts the others; --each tells all', () => {
+    const lines = diagnosisLines(diagnosis, false)
+    expect(lines.filter((line) => line.includes('[doors] Its database'))).toHaveLength(3)
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^warning and 37 more like these \[doors\].* tenant t-3, .*t-12, …$/),
+    )
+    expect(lines.filter((line) => line.includes('[tls]'))).toHaveLength(1)
+    expect(diagnosisLines(diagnosis, true).filter((line) => line.includes('Its database'))).toHaveLength(41)
+    const few = { ...diagnosis, findings: findings.slice(0, 4) }
+    expect(diagnosisLines(few, false)).toEqual(diagnosisLines(few, true))
   })
 })
 

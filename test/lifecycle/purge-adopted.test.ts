@@ -15,7 +15,7 @@ it('purges an adopted tenant only once that is confirmed: its database with it, 
   await remove()
   await expect(purge()).rejects.toThrow(/adopted, which is neither confirmed nor undone/)
   await undeleteTenant(world.parts, 'acme', 'test')
-  await adoptTenant(world.parts, 'acme', { undo: true }, 'test')
+  await adoptTenant(world.parts, 'acme', { undo: true, hearMs: 0 }, 'test')
   await remove()
   const left = (await purge()).receipt.filter(({ outcome }) => outcome === 'left').map(({ what }) => what)
   expect(left).toEqual(['sessions', 'database', 'roles'])
@@ -24,7 +24,7 @@ it('purges an adopted tenant only once that is confirmed: its database with it, 
 
   const globex = await world.register({ id: 'globex' })
   const adopted = await adoptTenant(world.parts, 'globex', {}, 'test')
-  await adoptTenant(world.parts, 'globex', { confirm: true }, 'test')
+  await adoptTenant(world.parts, 'globex', { confirm: true, hearMs: 0 }, 'test')
   await deleteTenant(world.parts, 'globex', { confirm: 'globex' }, 'test')
   const { receipt } = await purgeTenant(world.parts, 'globex', { confirm: 'globex', now: true }, 'test')
   expect(receipt.map(({ outcome }) => outcome)).toEqual(Array(7).fill('gone'))

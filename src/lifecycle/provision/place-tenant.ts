@@ -32,15 +32,15 @@ export interface Placed {
  * @throws {PreconditionFailedError} where the one named cannot, or none can: with the reason of each.
  */
 export async function placeTenant(registry: Registry, wish: Wish): Promise<Placed> {
-  const servers = await allServers(registry)
   const { server: named } = wish
   if (named !== undefined) {
-    const server = servers.find(({ id }) => id === named)
+    const server = await registry.find('server', named)
     if (server === undefined) throw new PreconditionFailedError(`There is no server ${named} on record.`)
     const fault = faultOf(server.record, wish)
     if (fault !== undefined) throw new PreconditionFailedError(`Server ${named} ${fault}.`)
     return placed(server, 'it was named', await crowdOf(registry, named))
   }
+  const servers = await allServers(registry)
   const able = servers.filter(({ record }) => faultOf(record, wish) === undefined)
   const [only] = able
   if (only === undefined) throw noneCan(servers, wish)

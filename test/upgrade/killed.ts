@@ -91,7 +91,7 @@ export function describeKilled(versions: () => { readonly begins: Version; reado
   async function kill(id: string, step: string, verb: readonly string[]): Promise<void> {
     const { server } = rollout
     await server.query('insert into public.hold values ($1, $2)', [id, step], REGISTRY)
-    const process = rollout.begin(begins, verb)
+    const doomed = rollout.begin(begins, verb)
     const held = async () => {
       const rows = await server.query<{ pid: number }>(
         `select pid from pg_stat_activity where datname = $1 and wait_event = 'PgSleep'`,
@@ -102,8 +102,8 @@ export function describeKilled(versions: () => { readonly begins: Version; reado
       return row.pid
     }
     const pid = await vi.waitFor(held, { timeout: 20_000, interval: 5 })
-    process.kill()
-    await process.ended
+    doomed.kill()
+    await doomed.ended
     await server.query('select pg_terminate_backend($1, 5000)', [pid])
     await server.query('delete from public.hold', [], REGISTRY)
   }
@@ -128,6 +128,9 @@ export function describeKilled(versions: () => { readonly begins: Version; reado
       }
     }
     const killed = await running()
+    process.stdout.write(
+      `killed by ${begins.name}, gone on with by ${goesOn.name}: ${killed.length} operations\n`,
+    )
     expect(killed).toHaveLength(wanted.length)
     const lastHeld = Math.max(...killed.map(({ until }) => Date.parse(until)))
     await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(lastHeld), { timeout: 60_000, interval: 200 })

@@ -12,7 +12,10 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** What a version is compiled from, and what it reads at run time. */
 const PARTS = ['src', 'registry', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 
-/** The release that this tree must run beside. A clone without tags has the commit all the same. */
+/**
+ * The release that this tree must run beside, by its commit, which a clone without tags has too. After the next release:
+ * that one, its `registry.schema.json` beside this file, and the files of its schema in version-before.test.ts.
+ */
 export const BEFORE = { name: '0.1.0', commit: '5193f3e5456bf1c9f33c6eeb841519bc27b2d741' }
 
 export interface Ran {

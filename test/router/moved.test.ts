@@ -50,12 +50,12 @@ function move(world: World, { pin }: Awaited<ReturnType<typeof newHome>>): Promi
 
 /** The world's registry, from which `acme` can be read as it was. */
 function withPast({ registry }: World) {
-  const past: { entry: Entry<'tenant'> | undefined } = { entry: undefined }
+  const past: { entry: Entry<'tenant'> | undefined; reads: number } = { entry: undefined, reads: 0 }
   const find: Registry['find'] = async (kind, id, signal) => {
     const { entry } = past
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of the kind that was asked for
-    if (entry && kind === 'tenant' && id === entry.id) return entry as never
-    return registry.find(kind, id, signal)
+    if (!entry || kind !== 'tenant' || id !== entry.id) return registry.find(kind, id, signal)
+    past.reads += 1
+    return entry as never // of the kind that was asked for
   }
   const proxy = new Proxy(registry, {
     get(target, name) {
@@ -135,7 +135,7 @@ describe('a tenant whose record leads to another server', () => {
     for (const asker of askers) await asker.answersNow(NEW)
     const heardAt = performance.now()
     past.entry = before
-    directory.invalidate({ kind: 'tenant', id: 'acme', revision: (before?.revision ?? 0) + 1 })
+    directory.invalidate({ kind: 'tenant', id: 'acme', revision: (before?.revision ?? 0) + 1_000 })
     const over = { timeout: LEASE_MS + MARGIN_MS, interval: 10 }
     await vi.waitFor(async () => expect(await world.sessionsOf('acme')).toBe(0), over)
     expect(['lease_expired', 'statement_timeout', 'cancelled']).toContain(await lasting)
@@ -149,6 +149,7 @@ describe('a tenant whose record leads to another server', () => {
     const asked = (await Promise.all(askers.map((asker) => asker.stop()))).flat()
     expect(answersOf(asked)).toEqual(new Set([OLD, NEW]))
     expect(answersOf(asked.filter(({ startedAt }) => startedAt > heardAt))).toEqual(new Set([NEW]))
+    expect(past.reads).toBeGreaterThan(0)
     const late = movedAt + LEASE_MS + MARGIN_MS
     expect(asked.filter(({ endedAt, answer }) => answer === OLD && endedAt > late)).toEqual([])
     expect(await world.sessionsOf('acme')).toBe(0)

@@ -30,7 +30,7 @@ export async function startUnregistering(
   const { record } = await findTenant(parts.registry, id)
   if (record.origin !== 'registered') {
     throw new PreconditionFailedError(
-      `The database of tenant ${id} is ours, not its owner's: delete the tenant, or release it where it was adopted.`,
+      `The database of tenant ${id} is ours, not its owner's: undo its adoption where that is not confirmed (tenantry tenant adopt ${id} --undo), or delete the tenant (tenantry tenant delete ${id}).`,
     )
   }
   if (record.status !== 'deleted' && record.status !== 'deleting') {

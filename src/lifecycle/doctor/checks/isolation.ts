@@ -35,7 +35,11 @@ function ofTenant(
   if (!known.isolated) {
     const isMended = found.length === 0
     const what = `It ${isMended ? 'counts as' : 'is'} not isolated: ${some(known.findings)}${isMended ? '; nothing of that is so any more' : ''}.`
-    const fix = `Cut its role off (docs/operations.md), then: tenantry tenant check ${id}`
+    const byHand = `Cut its role off (docs/operations.md), then: tenantry tenant check ${id}`
+    const fix =
+      record.origin === 'registered'
+        ? `tenantry tenant adopt ${id} (it shows its plan first). Or: ${byHand}`
+        : byHand
     return [{ severity: 'warning', subject, what, consequence: REFUSED, fix, ...(isMended ? again : {}) }]
   }
   if (found.length > 0) {

@@ -55,7 +55,7 @@ function refuseUnverified({ server }: PasswordSetting): void {
 }
 
 /** Hardly any admin may look; the login at the end of provisioning proves it for the others. */
-async function readBack(admin: Session, role: string, verifier: string): Promise<void> {
+export async function readBack(admin: Session, role: string, verifier: string): Promise<void> {
   const { may } = await admin.row(
     z.object({ may: z.boolean() }),
     `select pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'rolname', 'select')

@@ -5,7 +5,7 @@ import { quoteName, quoteText } from '../sql-name.ts'
 import type { Making } from './making.ts'
 import { rolesOf } from './names.ts'
 import type { Plan, Provisioning } from './provisioning.ts'
-import { loginStatement, setPassword, verifierOf } from './role-password.ts'
+import { loginStatement, readBack, setPassword, verifierOf } from './role-password.ts'
 import { isLimited, LIMITED, Limited, limitRoles, limitStatements } from './role-settings.ts'
 
 /** Tools that migrate keep a pool of their own. */
@@ -62,7 +62,7 @@ async function allAtOnce(
 
 /**
  * Gives both slots the tenant's limits, and slot A its password: slot B gets one of its own at the first rotation.
- * That the server kept the password is proved by the login that follows.
+ * That the server kept the password is read back where the admin may look, and proved by the login that follows.
  * @param admin in any database.
  */
 export async function letIn(provisioning: Provisioning, admin: Session): Promise<void> {
@@ -71,12 +71,16 @@ export async function letIn(provisioning: Provisioning, admin: Session): Promise
   const both = [slots.a, slots.b]
   const password = provisioning.password()
   const limits = connectionLimit === null ? [] : limitStatements(both, connectionLimit, settings)
-  const login = loginStatement(slots.a, await verifierOf(parts, password))
+  const verifier = await verifierOf(parts, password)
+  const login = loginStatement(slots.a, verifier)
+  let isReadBack = false
   await allAtOnce(admin, [...limits, login], async () => {
+    isReadBack = true
     if (connectionLimit !== null) await limitRoles(admin, both, connectionLimit, settings)
     const setting = { parts, server, password: () => password, admin: () => Promise.resolve(admin) }
     await setPassword(setting, slots.a)
   })
+  if (!isReadBack) await readBack(admin, slots.a, verifier)
 }
 
 /** The admin must be able to become each role, to own its database or end its sessions; not to have its rights unasked. */

@@ -46,17 +46,22 @@ export async function makeRoles(making: Making): Promise<void> {
   })
 }
 
-/** In one transaction and one round trip; where the server refuses that, `oneByOne`, which says what it refused. */
+/**
+ * In one transaction and one round trip; where the server refuses that, `oneByOne`, which says what it refused.
+ * @returns whether it went all at once.
+ */
 async function allAtOnce(
   admin: Session,
   statements: readonly string[],
   oneByOne: () => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await admin.script(statements.join(';'))
+    return true
   } catch (error) {
     if (!(error instanceof SqlError)) throw error
     await oneByOne()
+    return false
   }
 }
 
@@ -73,14 +78,12 @@ export async function letIn(provisioning: Provisioning, admin: Session): Promise
   const limits = connectionLimit === null ? [] : limitStatements(both, connectionLimit, settings)
   const verifier = await verifierOf(parts, password)
   const login = loginStatement(slots.a, verifier)
-  let isReadBack = false
-  await allAtOnce(admin, [...limits, login], async () => {
-    isReadBack = true
+  const wentAtOnce = await allAtOnce(admin, [...limits, login], async () => {
     if (connectionLimit !== null) await limitRoles(admin, both, connectionLimit, settings)
     const setting = { parts, server, password: () => password, admin: () => Promise.resolve(admin) }
     await setPassword(setting, slots.a)
   })
-  if (!isReadBack) await readBack(admin, slots.a, verifier)
+  if (wentAtOnce) await readBack(admin, slots.a, verifier)
 }
 
 /** The admin must be able to become each role, to own its database or end its sessions; not to have its rights unasked. */

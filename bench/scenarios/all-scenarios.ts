@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { batchSweep } from './batch-sweep.ts'
 import { cold } from './cold.ts'
 import { coldChurn } from './cold-churn.ts'
+import { crowd } from './crowd.ts'
 import { hot } from './hot.ts'
 import { hotTenantKeys } from './hot-tenant-keys.ts'
 import { LIBRARY } from './library.ts'
@@ -32,6 +33,7 @@ export const SCENARIOS: readonly Scenario[] = [
   openingLimits,
   provision,
   provisionSpare,
+  crowd,
   memory,
   idleConnectionPlain,
   idleConnectionTls,

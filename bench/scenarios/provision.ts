@@ -9,8 +9,8 @@ const AT_ONCE = 4
 /** Made beforehand and taken one after another, by one run. */
 const SPARES = 20
 
-/** A server that nobody else is on: copies of its template are all that it is at. */
-const EMPTY = { databases: 1, maxConnections: 100, tls: false } as const
+/** A server that nobody else is on. */
+export const EMPTY = { databases: 1, maxConnections: 100, tls: false } as const
 
 export const provision: Scenario = {
   name: 'provision',

@@ -48,6 +48,8 @@ export interface Scenario {
   readonly title: string
   readonly against: string
   readonly needs: GroundNeeds
+  /** Ours runs in the process of the bench, not in one of its own. */
+  readonly isInProcess?: true
   /** Added to each round trip to Postgres; each is a row of its own. */
   readonly latenciesMs: readonly number[]
   /** Runs of each side where that is not what `--pairs` says: figures that do not vary need fewer. */

@@ -16,6 +16,7 @@ export const crowd: Scenario = {
   title: `looks at a registry of ${TENANTS.toLocaleString('en')} tenants`,
   against: '',
   needs: EMPTY,
+  isInProcess: true,
   latenciesMs: [0],
   pairs: 1,
   goals: [

@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs'
-import { chmod, mkdir, readdir, rm, statfs } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { signatureOf } from '../../src/demo/process-table.ts'
+import { stopAbandoned, stopOwn } from './started-processes.ts'
 
 /** A file system in memory, where Linux has one. */
 const MEMORY = '/dev/shm'
@@ -11,21 +12,34 @@ const PREFIX = 'tenantry-run-'
 
 /**
  * Keeps the temporary files of a run in memory where there is room, the data of its servers above all: what they
- * make and drop by the hundred costs a disk many times as much. Nothing of it is to outlive the run.
+ * make and drop by the hundred costs a disk many times as much. Nothing of it is to outlive the run. Whoever says
+ * with `TMPDIR` where such files go is obeyed.
  */
 export default async function setup(): Promise<() => Promise<void>> {
   await removeAbandoned()
-  if ((await room()) < ROOM) return async () => undefined
-  const folder = join(MEMORY, PREFIX + signature(process.pid))
-  await mkdir(folder)
-  await chmod(folder, 0o1777) // as /tmp is, whatever the umask: another user runs Postgres
-  const before = process.env['TMPDIR']
+  const folder = process.env['TMPDIR'] ? undefined : await folderInMemory()
+  if (folder === undefined) return async () => undefined
   process.env['TMPDIR'] = folder // read by `tmpdir()` here, in the workers and in what those start
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))
+  process.once('exit', () => {
+    stopOwn() // first: a server that still runs goes on writing there
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+  })
   return async () => {
-    if (before === undefined) delete process.env['TMPDIR']
-    else process.env['TMPDIR'] = before
+    delete process.env['TMPDIR']
   }
+}
+
+/** Undefined where there is no room, or none for us. */
+async function folderInMemory(): Promise<string | undefined> {
+  if ((await room()) < ROOM) return undefined
+  const folder = join(MEMORY, PREFIX + signature(process.pid))
+  try {
+    await mkdir(folder)
+  } catch {
+    return undefined // not ours to write in
+  }
+  await chmod(folder, 0o1777) // as /tmp is, whatever the umask: another user runs Postgres
+  return folder
 }
 
 /** What a container may use is what counts, not what its host has. */
@@ -34,13 +48,18 @@ async function room(): Promise<number> {
   return found ? Math.min(found.bavail * found.bsize, process.availableMemory()) : 0
 }
 
-/** Those of runs that were killed. */
+/** Those of our runs that were killed; another user's are for him to remove. */
 async function removeAbandoned(): Promise<void> {
+  await stopAbandoned()
   const names = await readdir(MEMORY).catch(() => [])
   for (const name of names.filter((one) => one.startsWith(PREFIX))) {
     const owner = name.slice(PREFIX.length)
     if (owner === signature(Number.parseInt(owner, 10))) continue
-    await rm(join(MEMORY, name), { recursive: true, force: true })
+    const folder = join(MEMORY, name)
+    const found = await lstat(folder).catch(() => undefined) // else: another run of ours was faster
+    if (found?.uid !== process.getuid?.()) continue
+    // Or by the next run: a worker may take a moment to see that it is alone.
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }).catch(() => undefined)
   }
 }
 

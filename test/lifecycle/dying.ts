@@ -14,7 +14,7 @@ function mortal(registry: Registry, judge: Judge): { readonly registry: Registry
     isDead ||= verdict === 'dies-before'
     if (isDead) throw new RegistryUnavailableError(GONE)
     const revisions = await registry.commit(wanted, expectations)
-    isDead = verdict === 'dies-after'
+    isDead ||= verdict === 'dies-after' // it may have died while this one was under way: nobody hears of its answer
     if (isDead) throw new RegistryUnavailableError(GONE)
     return revisions
   }

@@ -5,8 +5,8 @@ import { suspendTenant } from '../../src/lifecycle/tenant/suspend-tenant.ts'
 import { targetOf } from '../../src/registry/route.ts'
 import { LifecycleGround, sqlstateOf } from './ground.ts'
 
-/** Seconds for which the server holds a login after it judged the role, and before the session shows anywhere. */
-const DELAY_S = 2
+/** Seconds for which the server holds a login after it judged the role, and before the session shows anywhere, unless that is ended. */
+const DELAY_S = 10
 
 async function target({ parts, registry }: LifecycleGround, id: string) {
   const tenant = await registry.find('tenant', id)
@@ -24,7 +24,7 @@ async function isLetIn({ server }: LifecycleGround, database: string): Promise<v
       [database],
     )
     expect(starting).toHaveLength(1)
-  })
+  }, 8_000)
   expect(await server.sessionsOf(database)).toBe(0)
 }
 

@@ -16,7 +16,7 @@ async function untilActive(text: string) {
       `select 1 from pg_stat_activity where datname = $1 and state = 'active' and query like $2`,
       [ground.database, `%${text}%`],
     )
-  await expect.poll(async () => (await running()).length).toBe(1)
+  await expect.poll(async () => (await running()).length, { timeout: 15_000 }).toBe(1)
 }
 
 describe('cancel', () => {
@@ -70,11 +70,16 @@ describe('cancel', () => {
     const sql = ground.sql()
     const statement = sql`select 1 as n`
     await statement
-    const next = sql`select pg_sleep(0.5)::text as slept, 'next'`.execute()
-    await Promise.all([
-      untilActive('next').then(() => statement.cancel()),
-      expect(next).resolves.toHaveLength(1),
-    ])
+    const gate = await ground.server.connect(ground.database)
+    await gate.query('select pg_advisory_lock(1)')
+    const next = sql`select pg_advisory_xact_lock(1)::text as waited, 'next'`.execute()
+    const cancel = async () => {
+      await untilActive('next')
+      statement.cancel()
+      await gate.query('select pg_sleep(0.3)') // for a cancel to arrive, were one sent
+      await gate.end()
+    }
+    await Promise.all([cancel(), expect(next).resolves.toHaveLength(1)])
     expect(await statement).toEqual([{ n: 1 }])
   })
 

@@ -5,30 +5,26 @@ const HOLDS_MS = 30_000
 
 interface Census {
   readonly at: number
-  readonly crowds: Map<string, number>
+  readonly crowds: Promise<Map<string, number>>
 }
 
-const held = new WeakMap<Registry, Promise<Census>>()
+const held = new WeakMap<Registry, Census>()
 
-/** Tenants on a server, whatever their status, but for deleted ones; as of half a minute ago. */
-export async function crowdOf(registry: Registry, server: string): Promise<number> {
-  return (await censusOf(registry)).crowds.get(server) ?? 0
+/**
+ * How many tenants each server has, whatever their status, but for deleted ones; as of half a minute ago. However many
+ * ask at once, they are counted once: some registries read all of them for it.
+ */
+export function crowdsOf(registry: Registry): Promise<ReadonlyMap<string, number>> {
+  const present = held.get(registry)
+  if (present !== undefined && performance.now() - present.at < HOLDS_MS) return present.crowds
+  const crowds = registry.tenantsByServer().then((counts) => new Map(counts))
+  held.set(registry, { at: performance.now(), crowds })
+  crowds.catch(() => held.delete(registry))
+  return crowds
 }
 
+/** In the count that is held: none is taken for it. */
 export async function countPlaced(registry: Registry, server: string): Promise<void> {
-  const { crowds } = await censusOf(registry)
-  crowds.set(server, (crowds.get(server) ?? 0) + 1)
-}
-
-async function censusOf(registry: Registry): Promise<Census> {
-  const present = await held.get(registry)?.catch(() => undefined)
-  if (present !== undefined && performance.now() - present.at < HOLDS_MS) return present
-  const taken = takeCensus(registry)
-  held.set(registry, taken)
-  return taken
-}
-
-async function takeCensus(registry: Registry): Promise<Census> {
-  const at = performance.now()
-  return { at, crowds: new Map(await registry.tenantsByServer()) }
+  const crowds = await held.get(registry)?.crowds.catch(() => undefined)
+  crowds?.set(server, (crowds.get(server) ?? 0) + 1)
 }

@@ -3,7 +3,7 @@ import type { Entry, Registry } from '../../registry/registry.ts'
 import type { ServerRecord } from '../../registry/server-record.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import { allServers } from '../server/server-view.ts'
-import { crowdOf } from './crowds.ts'
+import { crowdsOf } from './crowds.ts'
 
 /** Measured: beyond this many databases a server takes long to start again after a crash, and to be backed up. */
 const MANY_TENANTS = 3_000
@@ -38,14 +38,14 @@ export async function placeTenant(registry: Registry, wish: Wish): Promise<Place
     if (server === undefined) throw new PreconditionFailedError(`There is no server ${named} on record.`)
     const fault = faultOf(server.record, wish)
     if (fault !== undefined) throw new PreconditionFailedError(`Server ${named} ${fault}.`)
-    return placed(server, 'it was named', await crowdOf(registry, named))
+    return placed(server, 'it was named', (await crowdsOf(registry)).get(named) ?? 0)
   }
   const servers = await allServers(registry)
   const able = servers.filter(({ record }) => faultOf(record, wish) === undefined)
   const [only] = able
   if (only === undefined) throw noneCan(servers, wish)
-  const crowds = await Promise.all(able.map(({ id }) => crowdOf(registry, id)))
-  const loaded = able.map((server, at) => ({ server, tenants: crowds[at] ?? 0 })).toSorted(byLoad)
+  const crowds = await crowdsOf(registry)
+  const loaded = able.map((server) => ({ server, tenants: crowds.get(server.id) ?? 0 })).toSorted(byLoad)
   const [best = { server: only, tenants: 0 }, next] = loaded
   const why =
     next === undefined

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { provisionTenant } from '../../../src/lifecycle/provision/provision-tenant.ts'
 import { addServer } from '../../../src/lifecycle/server/add-server.ts'
 import { drainServer } from '../../../src/lifecycle/server/drain-server.ts'
@@ -34,6 +34,26 @@ describe('a tenant for which no server is named', () => {
     expect(roomiest.placement?.why).toBe(
       'of 2 that can, it has the fewest tenants for its budget: 0 for 135 connections; next is eu with 1 for 13 connections',
     )
+  })
+
+  it('has the tenants counted once, however many servers there are and however long it is in coming', async () => {
+    await using ground = await twoServers()
+    let counts = 0
+    const clock = performance.now.bind(performance)
+    let passedMs = 0
+    using _now = vi.spyOn(performance, 'now').mockImplementation(() => clock() + passedMs)
+    const registry = new Proxy(ground.registry, {
+      get(target, name) {
+        if (name === 'tenantsByServer') counts += 1
+        if (name === 'commit') passedMs += 60_000
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    await provisionTenant({ ...parts(ground), registry }, { id: 'a' }, 'test')
+    expect(counts).toBe(1)
+    await provisionTenant({ ...parts(ground), registry }, { id: 'b' }, 'test')
+    expect(counts).toBe(2)
   })
 
   it('is refused where none can take it, with the reason of each', async () => {

@@ -7,8 +7,14 @@ import { quoteName, quoteText } from './sql-name.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Nothing that a role or database has set may change what our statements mean or how long they take. */
-const SETTINGS = { search_path: NO_SCHEMAS, statement_timeout: '60000', lock_timeout: '10000' }
+/** Nothing that a role or database has set may change what our statements mean, how long they take, or how long we wait. */
+const SETTINGS = {
+  search_path: NO_SCHEMAS,
+  statement_timeout: '60000',
+  lock_timeout: '10000',
+  idle_session_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+}
 
 /**
  * A connection of a lifecycle verb: as the server's admin, or as a tenant's role to look and touch nothing.

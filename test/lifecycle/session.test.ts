@@ -23,6 +23,19 @@ describe('a session of a lifecycle verb', () => {
     await expect(session.execute("select 'a'::text + 'b'::text")).rejects.toMatchObject({ sqlstate: '42883' })
   })
 
+  it('stays as long as its verb needs it, whatever its role or database says of idle sessions', async () => {
+    await using ground = await LifecycleGround.start(15)
+    const [role, database] = [randomName('role'), randomName('idle')]
+    const dsn = (await ground.foreign(role, [database]))(database)
+    await ground.server.execute(`alter role ${role} set idle_session_timeout = '50ms'`)
+    await ground.server.execute(`alter role ${role} set idle_in_transaction_session_timeout = '50ms'`)
+    await using session = await Session.open(parseDsn(dsn))
+    const shape = z.object({ idle: z.string(), inside: z.string() })
+    const text = `select current_setting('idle_session_timeout') as idle,
+      current_setting('idle_in_transaction_session_timeout') as inside`
+    expect(await session.row(shape, text)).toEqual({ idle: '0', inside: '0' })
+  })
+
   it('is not opened with an empty setting, which the driver would leave out', async () => {
     const target = { ...parseDsn('postgres://nobody@127.0.0.1:1/none'), settings: { search_path: '' } }
     await expect(Session.open(target)).rejects.toThrow('The session setting search_path is empty.')

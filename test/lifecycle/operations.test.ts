@@ -6,6 +6,7 @@ import { Recovery } from '../../src/lifecycle/operation/recovery.ts'
 import { resumeOperation } from '../../src/lifecycle/operation/resume-operation.ts'
 import type { LifecycleParts } from '../../src/lifecycle/parts.ts'
 import { provisionTenant, startProvisioning } from '../../src/lifecycle/provision/provision-tenant.ts'
+import { startSpares } from '../../src/lifecycle/provision/spare/make-spares.ts'
 import type { Registry } from '../../src/registry/registry.ts'
 import { LifecycleGround } from './ground.ts'
 import { afterCommit, firstOf, lagging } from './meanwhile.ts'
@@ -195,6 +196,38 @@ describe('recovery', () => {
     expect((await client.query('select name from projects')).rows).toEqual([{ name: 'one' }])
     await client.end()
     expect((await ground.tenant('globex')).status).toBe('failed')
+  })
+
+  it('goes on with what one tenant waits for while it is at something of many tenants', async () => {
+    await using ground = await LifecycleGround.withServer(18)
+    const dying = dyingAfter(ground.parts, 'spare')
+    const spares = await startSpares(dying, 'main', { count: 1 }, 'test')
+    await expect(spares.result).rejects.toThrow('the process is gone')
+    const ofMany = spares.operation?.id ?? ''
+    const steps: string[] = []
+    let release = () => {}
+    const held = new Promise<void>((resolve) => (release = resolve))
+    const onStep = ({ name }: { name: string }) => {
+      steps.push(name)
+      return name === 'spare' ? held : undefined
+    }
+    const told: unknown[] = []
+    const listener = {
+      recovered: (...what: unknown[]) => told.push(what),
+      lookFailed: (error: unknown) => told.push(error),
+      run: (work: () => Promise<void>) => work(),
+    }
+    using _recovery = new Recovery({ ...ground.parts, holdMs: HOLD_MS, onStep }, listener, 50)
+    await vi.waitFor(() => expect(steps).toEqual(['spare']), 10_000)
+    const ofOne = await abandoned(ground, 'roles')
+    await until(ground, ofOne, 'done')
+    release()
+    await until(ground, ofMany, 'done')
+    await vi.waitFor(() => expect(told).toHaveLength(2))
+    expect(told).toEqual([
+      [ofOne, 'provision', undefined],
+      [ofMany, 'spare', undefined],
+    ])
   })
 
   it('leaves alone whoever says that it is still there, though its clock is an hour behind', async () => {

@@ -24,12 +24,12 @@ interface Heard {
   readonly revision: number
   readonly sinceMs: number
   /** When it could not be gone on with. */
-  readonly refusedAtMs?: number
+  refusedAtMs?: number
 }
 
 /**
- * Goes on with operations whose process is gone, one after another: those of which it has heard nothing for as long as
- * an operation is held. Where several replicas do so, the first to say so in the registry has it. One that failed waits
+ * Goes on with operations whose process is gone: those of which it has heard nothing for as long as an operation is held.
+ * Those of one tenant go one after another; none of them waits for one of many tenants, which may take hours. Where several replicas do so, the first to say so in the registry has it. One that failed waits
  * for an operator.
  */
 export class Recovery implements Disposable {
@@ -37,6 +37,8 @@ export class Recovery implements Disposable {
   readonly #listener: RecoveryListener
   readonly #look: PeriodicLook
   #heard = new Map<string, Heard>()
+  /** Of many tenants, that this process goes on with. */
+  readonly #aside = new Set<string>()
 
   constructor(parts: LifecycleParts, listener: RecoveryListener, lookEveryMs = LOOK_EVERY_MS) {
     this.#parts = parts
@@ -67,8 +69,18 @@ export class Recovery implements Disposable {
     this.#heard = heard
     for (const entry of silent) {
       if (this.#look.isClosed) return
-      await this.#resume(entry)
+      if (entry.record.tenant === null) this.#resumeAside(entry)
+      else await this.#resume(entry)
     }
+  }
+
+  #resumeAside(entry: Entry<'operation'>): void {
+    if (this.#aside.has(entry.id)) return
+    this.#aside.add(entry.id)
+    void this.#listener
+      .run(() => this.#resume(entry))
+      .catch(() => undefined) // a shutdown has begun
+      .finally(() => this.#aside.delete(entry.id))
   }
 
   #heardOf({ id, revision }: Entry<'operation'>): Heard {
@@ -94,7 +106,7 @@ export class Recovery implements Disposable {
     } catch (error) {
       const last = this.#heard.get(id)
       const isAway = error instanceof RegistryUnavailableError
-      if (last && !isAway) this.#heard.set(id, { ...last, refusedAtMs: performance.now() })
+      if (last && !isAway) last.refusedAtMs = performance.now()
       this.#listener.recovered(id, record.kind, error)
     }
   }

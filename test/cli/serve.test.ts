@@ -17,6 +17,7 @@ describe('tenantry serve', () => {
     const ports = { TENANTRY_PORT: '0', TENANTRY_OPS_PORT: '0', TENANTRY_MAX_CONNECTIONS: '7' }
     const service = new DemoProcess(folder, ['serve', '--env-file', 'tenantry.env'], ports)
     await service.says('TENANTRY_MAX_OPENING=')
+    await service.says('service started')
     const opsUrl = /"opsUrl":"([^"]+)"/.exec(service.output)?.[1]
     expect((await fetch(`${opsUrl}/readyz`)).status).toBe(200)
     expect(service.output.match(/^TENANTRY_MAX_CONNECTIONS=7$/gm)).toHaveLength(1)

@@ -217,7 +217,8 @@ describe('CSV', () => {
   )
 
   it('gives back every cell, whatever is in it', async () => {
-    const cell = fc.string({ unit: 'grapheme' }).map((text) => text.trim())
+    // But for what tells that it is not UTF-8, which is refused.
+    const cell = fc.string({ unit: 'grapheme' }).map((text) => text.replace(/[\ufffd\0]/g, '').trim())
     const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 }), async (cells) => {

@@ -6,7 +6,7 @@ import type { LifecycleParts } from '../parts.ts'
 import { resetLogin, WRONG_PASSWORD } from './reset-login.ts'
 
 const ACTOR = 'logins'
-/** Tenants of which is remembered when they were last looked at. */
+/** Tenants that wait for their turn, and of which is remembered when they were last looked at. */
 const MAX_TENANTS = 10_000
 /** Milliseconds: a tenant that changes its password all the time costs a login of the admin in as many. */
 const AGAIN_MS = 10_000
@@ -31,6 +31,8 @@ export class LoginKeeper implements Disposable {
   readonly #parts: LifecycleParts
   readonly #listener: LoginListener
   readonly #recent = new LRUCache<TenantId, true>({ max: MAX_TENANTS, ttl: AGAIN_MS })
+  /** For their turn, which may be long in coming where a server was restored: each once, however often it is refused. */
+  readonly #waiting = new Set<TenantId>()
   readonly #failures: Disposable
   #turn: Promise<void> = Promise.resolve()
 
@@ -48,15 +50,17 @@ export class LoginKeeper implements Disposable {
   }
 
   #lookAt(tenant: TenantId): void {
-    if (this.#recent.has(tenant)) return
-    this.#recent.set(tenant, true)
+    if (this.#recent.has(tenant) || this.#waiting.has(tenant) || this.#waiting.size >= MAX_TENANTS) return
+    this.#waiting.add(tenant)
     const mine = this.#turn.then(() => this.#listener.run(() => this.#reset(tenant)))
-    this.#turn = mine.catch(() => undefined) // a shutdown has begun
+    this.#turn = mine.catch(() => undefined).finally(() => this.#waiting.delete(tenant)) // refused: a shutdown has begun
   }
 
   async #reset(tenant: TenantId): Promise<void> {
     try {
-      if (await resetLogin(this.#parts, tenant, ACTOR)) this.#listener.reset(tenant, undefined)
+      const isReset = await resetLogin(this.#parts, tenant, ACTOR)
+      this.#recent.set(tenant, true)
+      if (isReset) this.#listener.reset(tenant, undefined)
     } catch (error) {
       this.#recent.set(tenant, true, { ttl: AGAIN_AFTER_FAULT_MS })
       this.#listener.reset(tenant, error)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import type { EnvironmentVariables } from '../config.ts'
+import { plainLine } from './plain-text.ts'
 import type { Screen } from './screen.ts'
 
 /** What every verb has at hand; tests hand in their own. */
@@ -47,7 +48,7 @@ export function globalsOf(command: Command): Globals {
 /** The verb's answer: as JSON where it was asked for, else in lines. */
 export function answer(cli: CommandLine, command: Command, value: unknown, lines: readonly string[]): void {
   if (globalsOf(command).json) cli.print(JSON.stringify(value, null, 2))
-  else for (const line of lines) cli.print(line)
+  else for (const line of lines) cli.print(plainLine(line))
 }
 
 /** Option values that may be given several times. */

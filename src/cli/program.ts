@@ -17,6 +17,7 @@ import { addLoad } from './load.ts'
 import { addOperationList } from './operation/list.ts'
 import { addOperationResume } from './operation/resume.ts'
 import { addOperationShow } from './operation/show.ts'
+import { plainText } from './plain-text.ts'
 import { addPoolCancel } from './pool/cancel.ts'
 import { addPoolEvict } from './pool/evict.ts'
 import { addPoolStats } from './pool/stats.ts'
@@ -67,7 +68,8 @@ const MISUSE: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /** Runs one command line to its end. Never throws: whatever goes wrong is told in a line and in the exit code. */
-export async function runCommandLine(cli: CommandLine, args: readonly string[]): Promise<ExitCode> {
+export async function runCommandLine(outer: CommandLine, args: readonly string[]): Promise<ExitCode> {
+  const cli = plainly(outer)
   const tree = commandTree(cli)
   try {
     await tree.parseAsync(args, { from: 'user' })
@@ -77,6 +79,15 @@ export async function runCommandLine(cli: CommandLine, args: readonly string[]):
     cli.note(`error: ${tell(error, tree)}`)
     const isMisuse = error instanceof ZodError || (error instanceof TenantryError && MISUSE.has(error.code))
     return isMisuse ? 2 : 1
+  }
+}
+
+/** Whatever a verb tells, and whose words ever it repeats, the terminal shows and does not obey. */
+function plainly(cli: CommandLine): CommandLine {
+  return {
+    ...cli,
+    print: (line) => cli.print(plainText(line)),
+    note: (line) => cli.note(plainText(line)),
   }
 }
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { duration } from '../../lifecycle/why/phrases.ts'
 import { answer, type CommandLine, globalsOf, registryOptions } from '../command-line.ts'
+import { plainLine } from '../plain-text.ts'
 import type { Screen } from '../screen.ts'
 import { settingsFor } from '../settings.ts'
 import { table } from '../table.ts'
@@ -42,7 +43,7 @@ async function follow(screen: Screen, service: string, ask: () => Promise<Snapsh
     while (!over.signal.aborted) {
       const title = `tenantry pool top  ${service}  ${new Date().toISOString().slice(0, 19)}Z`
       const snapshot = await ask()
-      screen.draw(topScreen(snapshot, title, screen))
+      screen.draw(topScreen(snapshot, title, screen).map(plainLine))
       await delay(EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined)
     }
   } finally {

@@ -47,6 +47,13 @@ describe('POST /v1/tenants/import', () => {
     for (const { text } of [csv, json]) expect(text).not.toMatch(/postgres:|password/)
   })
 
+  it('says that a row is too deep, which could be read and not be kept', async () => {
+    const rows = `[{"id":"deep","dsn":${'['.repeat(50_000)}${']'.repeat(50_000)}}]`
+    const { status, json } = await sent('/v1/tenants/import', 'application/json', `{"rows":${rows}}`)
+    expect([status, json.code]).toEqual([400, 'invalid_request'])
+    expect(json.detail).toMatch(/nested too deeply/)
+  })
+
   it('keeps nothing on a dry run, and tells every fault', async () => {
     const dsn = await world.database()
     const body = {

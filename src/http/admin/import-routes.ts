@@ -43,6 +43,17 @@ export const tenantUnregister =
     return answerStarted(c, mutations, started, (purged) => c.json(purged))
   }
 
+/** Reading goes deeper than writing: what was read may be too deep to be written again. */
+function asLine(row: object): string {
+  try {
+    return JSON.stringify(row)
+  } catch {
+    throw new InvalidRequestError(
+      'A row is nested too deeply: its values are texts, numbers, lists and labels.',
+    )
+  }
+}
+
 async function listIn(c: Context<OperatorEnv>): Promise<Pick<ImportTenants, 'format' | 'text'>> {
   const [type = ''] = (c.req.header('content-type') ?? 'application/json').split(';')
   switch (type.trim().toLowerCase()) {
@@ -53,7 +64,7 @@ async function listIn(c: Context<OperatorEnv>): Promise<Pick<ImportTenants, 'for
       return { format: 'jsonl', text: await bodyText(c.req) }
     case 'application/json': {
       const { rows } = await jsonBody(c.req, ImportBody)
-      return { format: 'jsonl', text: rows.map((row) => JSON.stringify(row)).join('\n') }
+      return { format: 'jsonl', text: rows.map(asLine).join('\n') }
     }
     default:
       throw new InvalidRequestError(

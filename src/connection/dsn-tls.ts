@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { InvalidDsnError } from '../errors.ts'
 import { Secret } from '../secret.ts'
@@ -8,6 +8,8 @@ type Tls = ConnectionTarget['tls']
 type FileParameter = 'sslrootcert' | 'sslcert' | 'sslkey'
 
 const MODES: readonly Tls['mode'][] = ['disable', 'require', 'verify-ca', 'verify-full']
+/** Bytes of a file with certificates: one of all authorities there are has a quarter of that. */
+const MAX_PEM_BYTES = 1_048_576
 /** `sslrootcert=system`: the authorities that the runtime trusts. */
 const SYSTEM = 'system'
 
@@ -60,13 +62,18 @@ function clientCertificate(certificate: string | undefined, key: string | undefi
 
 /** Nothing but PEM is taken, so that no other file of this machine ends up in a record. */
 function readPem(parameter: FileParameter, path: string, what: string): string {
-  let text: string
+  let text: string | undefined
   try {
-    text = readFileSync(path, 'utf8')
+    // A device or a pipe would keep the whole process waiting, or never end; files of /proc say that they are empty.
+    const file = statSync(path)
+    const mayBe = file.isFile() && file.size > 0 && file.size <= MAX_PEM_BYTES
+    text = mayBe ? readFileSync(path, 'utf8') : undefined
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
     throw fault(parameter, `its file cannot be read (${code})`)
   }
+  if (text === undefined)
+    throw fault(parameter, 'it names no file of certificates or keys, which has 1 MiB at most')
   if (!new RegExp(`-----BEGIN ([A-Z]+ )?${what}-----`).test(text) || text.includes('ENCRYPTED'))
     throw fault(parameter, `its file holds no plain PEM ${what}`)
   return text

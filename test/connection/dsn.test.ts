@@ -10,7 +10,7 @@ import { InvalidDsnError } from '../../src/errors.ts'
 const CANARY = 'c4n4ry'
 
 let folder: string
-const files = { ca: '', cert: '', key: '', encrypted: '', other: '' }
+const files = { ca: '', cert: '', key: '', encrypted: '', other: '', huge: '', empty: '' }
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tenantry-dsn-'))
@@ -21,6 +21,8 @@ beforeAll(async () => {
     key: pem('EC PRIVATE KEY'),
     encrypted: pem('ENCRYPTED PRIVATE KEY'),
     other: 'root:x:0:0',
+    huge: pem('CERTIFICATE').padEnd(1_048_577),
+    empty: '',
   }
   for (const name of Object.keys(contents) as (keyof typeof contents)[]) {
     files[name] = join(folder, name)
@@ -116,6 +118,16 @@ describe('TLS', () => {
     expect(tls.clientCert?.certificate).toContain('BEGIN CERTIFICATE')
     expect(tls.clientCert?.key.reveal()).toContain('BEGIN EC PRIVATE KEY')
   })
+
+  it.each(['/dev/zero', '/proc/self/maps', tmpdir(), 'huge', 'empty'])(
+    'reads nothing that is no file of certificates, which may never end: %s',
+    (name) => {
+      const path = name in files ? files[name as keyof typeof files] : name
+      const error = errorOf(`postgres://u:p@h/d?sslmode=require&sslrootcert=${path}`)
+      expect(error).toBeInstanceOf(InvalidDsnError)
+      expect(String(error)).toContain('the parameter sslrootcert: it names no file of certificates or keys')
+    },
+  )
 
   it('asks an authority that is named, as libpq does under require', () => {
     expect(parseDsn(`postgres://u:p@h/d?sslmode=require&sslrootcert=${files.ca}`).tls.mode).toBe('verify-ca')

@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { Caller } from '../resolve/caller.ts'
+import type { OperatorRole } from './admin/access.ts'
 
 /** What requests of both planes carry. */
 export interface RequestEnv {
@@ -23,6 +24,8 @@ export interface OperatorEnv {
   Variables: RequestEnv['Variables'] & {
     /** Who the audit says did it; set on every route that needs a key. */
     actor: string
+    /** Of that key. */
+    role: OperatorRole
   }
 }
 

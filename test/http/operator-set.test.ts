@@ -67,6 +67,19 @@ describe('PATCH /v1/tenants/:id', () => {
     expect((await patch('acme', body)).status).toBe(status)
   })
 
+  it('leaves labels to admins: by them a service key reaches tenants that it was not given for', async () => {
+    const scope = { kind: 'operator', role: 'operator' }
+    const key = (await world.operate('/v1/keys', { body: { scope } })).json.secret
+    const asOperator = (body: unknown) =>
+      world.ask('/v1/tenants/acme', { plane: 'operator', method: 'PATCH', key, body })
+    for (const labels of [{ reach: 'mine' }, { plan: null }]) {
+      const refused = await asOperator({ limits: { weight: 3 }, labels })
+      expect([refused.status, refused.json.code]).toEqual([403, 'forbidden'])
+    }
+    expect((await asOperator({ limits: { weight: 3 }, labels: {} })).json.tenant.limits.weight).toBe(3)
+    expect((await world.operate('/v1/tenants/acme')).json.labels).toEqual({ plan: 'pro' })
+  })
+
   it('answers 404 for a tenant that is not there', async () => {
     expect((await patch('nobody', { labels: { plan: 'x' } })).json.code).toBe('tenant_unknown')
   })

@@ -81,7 +81,7 @@ export const OPERATOR_DOCS = {
     answers: { 200: Tenant.extend({ aliases: z.array(Alias.pick({ kind: true, value: true })) }) },
   },
   'PATCH /v1/tenants/:id': {
-    summary: 'Change limits and labels of a tenant; null takes one away',
+    summary: 'Change limits, and with an admin key labels, of a tenant; null takes one away',
     body: SetTenant,
     answers: {
       200: z.strictObject({

@@ -14,5 +14,6 @@ export const requiredRole = (keys: KeyVerifier, role: OperatorRole) =>
     if (!reaches(key.scope.role, role))
       throw new ForbiddenError(`key ${key.id} is ${key.scope.role}, ${role} is needed`)
     c.set('actor', `key:${key.id}`)
+    c.set('role', key.scope.role)
     await next()
   })

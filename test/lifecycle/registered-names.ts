@@ -52,7 +52,8 @@ export function describeRegisteredNames(count: number): void {
           await registerTenant(ground.parts, { id: `t-${index}`, route: { dsn: dsnOf(name) } }, 'test')
         }
         await using directory = new Directory(ground.registry)
-        const options = { maxConnections: 8 }
+        // All ask at once: how long the last one waits is the machine's, and not what this is about.
+        const options = { maxConnections: 8, acquireTimeoutMs: 60_000 }
         const opener = new RouteOpener(ground.parts.sealer, ground.registry.id, RouterOptions.parse(options))
         const backends = { open: opener.open.bind(opener), confirmGone: opener.confirmGone.bind(opener) }
         {

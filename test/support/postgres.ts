@@ -1,6 +1,6 @@
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { inject } from 'vitest'
 import { type ClusterOptions, makeFolder, type RunningCluster, startCluster } from '../../src/demo/cluster.ts'
 import { type PostgresAccount, postgresAccount } from '../../src/demo/postgres-account.ts'
@@ -16,6 +16,8 @@ export { PostgresServer } from './postgres-server.ts'
 
 /** As root: where the embedded binaries are copied once, for the user that runs Postgres. */
 const ROOT_CACHE = '/var/lib/tenantry'
+/** For others, where their package is not theirs. Temporary files may be in memory that runs no program. */
+const CACHE = resolve(import.meta.dirname, '../../.cache')
 /** A backend that is at work ends when it next looks up. */
 const GONE_MS = 10_000
 
@@ -101,7 +103,7 @@ export async function startPostgres(options: StartOptions = {}): Promise<OwnPost
   const folder = await mkdtemp(join(tmpdir(), 'tenantry-postgres-'))
   await makeFolder(folder, account)
   const cluster: ClusterOptions = {
-    binaries: await binariesOf(options.version ?? 18, folder, account),
+    binaries: await binariesOf(options.version ?? 18, account),
     folder,
     account,
     settings: {
@@ -120,9 +122,9 @@ export function sharedPostgres(version: 15 | 18 = 18): PostgresServer {
   return new PostgresServer(inject(version === 18 ? 'postgres18' : 'postgres15'))
 }
 
-function binariesOf(version: 15 | 18, folder: string, account: PostgresAccount | undefined): Promise<string> {
+function binariesOf(version: 15 | 18, account: PostgresAccount | undefined): Promise<string> {
   if (version === 15) return postgres15Binaries()
-  return embeddedBinaries(account ? ROOT_CACHE : folder, account !== undefined)
+  return embeddedBinaries(account ? ROOT_CACHE : CACHE, account !== undefined)
 }
 
 /** The settings that name files, and the files, readable for the user that runs Postgres and nobody else. */

@@ -5,9 +5,6 @@ import { suspendTenant } from '../../src/lifecycle/tenant/suspend-tenant.ts'
 import { targetOf } from '../../src/registry/route.ts'
 import { LifecycleGround, sqlstateOf } from './ground.ts'
 
-/** Seconds for which the server holds a login after it judged the role, and before the session shows anywhere, unless that is ended. */
-const DELAY_S = 10
-
 async function target({ parts, registry }: LifecycleGround, id: string) {
   const tenant = await registry.find('tenant', id)
   const server = await registry.find('server', 'main')
@@ -15,16 +12,24 @@ async function target({ parts, registry }: LifecycleGround, id: string) {
   return targetOf(tenant.record, server.record, parts.sealer, registry.id)
 }
 
-/** Until the server has let a login into the database that no view shows yet. */
+/** Holds logins into the database after the server has judged their role, and before a view shows them. */
+async function holdLogins({ server }: LifecycleGround, database: string) {
+  const holder = await server.connect('postgres')
+  await holder.query(`begin; alter database ${database} rename to ${database}_held`)
+  const letGo = () => holder.end()
+  return { letGo, [Symbol.asyncDispose]: letGo }
+}
+
+/** Until one is held there. */
 async function isLetIn({ server }: LifecycleGround, database: string): Promise<void> {
   await vi.waitFor(async () => {
     const starting = await server.query(
       `select from pg_locks l where l.locktype = 'object' and l.classid = 'pg_database'::regclass
-         and l.objid = (select oid from pg_database where datname = $1)`,
+         and l.objid = (select oid from pg_database where datname = $1) and not l.granted`,
       [database],
     )
     expect(starting).toHaveLength(1)
-  }, 8_000)
+  }, 10_000)
   expect(await server.sessionsOf(database)).toBe(0)
 }
 
@@ -34,13 +39,14 @@ describe.each([15, 18] as const)('a login that Postgres %i has let in and does n
     const schema = 'create table ran (at timestamptz default now())'
     await provisionTenant({ ...ground.parts, scramIterations: 1 }, { id: 'acme', schema }, 'test')
     const { host, port, user, password, database } = await target(ground, 'acme')
-    const options = `-c post_auth_delay=${DELAY_S}`
-    const client = new pg.Client({ host, port, user, password: password?.reveal(), database, options })
+    await using held = await holdLogins(ground, database)
+    const client = new pg.Client({ host, port, user, password: password?.reveal(), database })
     client.on('error', () => undefined) // ended by the server, which is what this is about
     const outcome = sqlstateOf(client.connect().then(() => client.query('insert into ran default values')))
     await isLetIn(ground, database)
     const suspended = await suspendTenant(ground.parts, 'acme', {}, 'test')
     expect(suspended).toMatchObject({ fence: 'database', sessionsEnded: 1 })
+    await held.letGo()
     expect(await outcome).toBeDefined()
     expect(await ground.server.query('select from ran', [], database)).toEqual([])
   })

@@ -37,4 +37,4 @@ it('a driver that insists on 4,096 iterations logs in by the credential of a per
   const [first, second] = await loginByPgjdbc([person, router])
   expect(first).toBe(`in: ${person.user}`)
   expect(second).toMatch(/^out: .*iteration/i)
-})
+}, 60_000) // a Java that starts on a busy machine

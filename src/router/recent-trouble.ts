@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { type ErrorCode, TenantryError } from '../errors.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
+import { failureClass } from './breaker/failure-class.ts'
 import type { EventHub } from './events.ts'
 
 /** Tenants that are remembered: those with the latest trouble. */
@@ -29,6 +30,8 @@ export interface Mishap {
   readonly code: ErrorCode
   /** In our own words; null for an error that is not of ours. */
   readonly why: string | null
+  /** Where the server said that it takes no more connections (53300): at all, or of this role or database. */
+  readonly full: 'server' | 'tenant' | null
 }
 
 /** What went wrong for tenants of late, bounded, so that an operator can ask when it is over. */
@@ -78,6 +81,12 @@ export class RecentTrouble {
 
   #mishap(code: ErrorCode, error: Error): Mishap {
     const why = error instanceof TenantryError ? error.message.slice(0, MAX_WHY) : null
-    return { at: this.#now(), code, why }
+    return { at: this.#now(), code, why, full: fullOf(error) }
   }
+}
+
+function fullOf(error: Error): Mishap['full'] {
+  const failure = failureClass(error)
+  if (failure === 'full') return 'server'
+  return failure === 'tenant-full' ? 'tenant' : null
 }

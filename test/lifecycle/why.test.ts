@@ -4,7 +4,9 @@ import { TenantSuspendedError } from '../../src/errors.ts'
 import { explainWhy, type Why } from '../../src/lifecycle/why/why.ts'
 import { aliasId } from '../../src/registry/alias-record.ts'
 import { parseTenantId } from '../../src/tenant/tenant-id.ts'
+import { fill } from '../router/fault-ground.ts'
 import { freePort } from '../support/free-port.ts'
+import { startPostgres } from '../support/postgres.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { audit } from '../support/world-records.ts'
 
@@ -185,6 +187,35 @@ describe('why', () => {
     expect(await running).toBe('sql_error')
     held.release()
     await waiting
+  })
+
+  it('names the limit of the server itself that turns connections away, while requests wait and once they are refused', async () => {
+    await using server = await startPostgres({
+      settings: { max_connections: '8', superuser_reserved_connections: '3' },
+    })
+    await using world = await startWorld(['acme', 'globex'], { server, acquireTimeoutMs: 1_500 })
+    const first = async () => (await whyOf(world, 'acme')).answer[0]
+    const { role, password } = world.placeOf('globex')
+    const strangers = await fill(server.dsn('postgres', role, password))
+    const full = /because server main has no place left for new connections \(53300, max_connections\)/
+    const turnedAway = refused(world.lease('acme'))
+    await vi.waitFor(async () => expect(await first()).toMatch(full), { timeout: 1_400 })
+    expect(await first()).toMatch(/^acme is slow .* 1 wait/)
+    expect(await turnedAway).toBe('acquire_timeout')
+    expect(await first()).toMatch(/^acme is refused since/)
+    expect(await first()).toMatch(full)
+    await strangers.leave()
+    await vi.waitFor(async () => (await world.lease('acme')).release(), 5_000)
+    expect(await first()).toMatch(/^acme is served/)
+  })
+
+  it('names the limit of its role that turns connections away', async () => {
+    await using world = await startWorld(['acme'])
+    await world.server.query(`alter role ${world.placeOf('acme').role} connection limit 0`)
+    expect(await refused(world.lease('acme', { acquireTimeoutMs: 300 }))).toBe('acquire_timeout')
+    expect((await whyOf(world, 'acme')).answer[0]).toMatch(
+      /because its role or database on the server has all the connections of its CONNECTION LIMIT \(53300\)/,
+    )
   })
 
   it('tells one whose own keys are refused as served, and that they are', async () => {

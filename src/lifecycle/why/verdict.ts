@@ -75,7 +75,9 @@ function crowded(router: TenantExplanation, record: TenantView, now: number): st
   const run = currentRun(router, now)
   const waiting = pools.reduce((sum, pool) => sum + pool.waiting, 0)
   const oldestMs = Math.max(0, ...pools.map(({ oldestWaitMs }) => oldestWaitMs ?? 0))
-  const full = budgets && fullness(budgets, record.server)
+  const full =
+    turnedAway(router, record.server, run ? run.lastAt - waitMs(router) : now - oldestMs) ??
+    (budgets && fullness(budgets, record.server))
   if (run !== undefined) {
     const again = run.count === 1 ? times(1) : `${times(run.count)}, last at ${clock(run.lastAt)}`
     const since = `${tenant} is refused since ${clock(run.firstAt)} (${again})`
@@ -90,6 +92,31 @@ function crowded(router: TenantExplanation, record: TenantView, now: number): st
   const because =
     full ?? (isOpening(router) ? 'connections are being opened' : 'all its connections are in use')
   return `${tenant} is slow because ${because}.${waitingText(waiting, oldestMs)}${longestText(router)}`
+}
+
+/**
+ * Where the server itself takes no more. Believed before our own budgets, which are lowered to what it had room for.
+ * @param since wall clock, ms: what it said before is over.
+ */
+function turnedAway(router: TenantExplanation, server: string, since: number): string | null {
+  const { breaker, budgets, lastOpenFailure } = router
+  const full = lastOpenFailure !== null && lastOpenFailure.at >= since ? lastOpenFailure.full : null
+  // It said so to another tenant, and this one would open a connection.
+  const isAwaited =
+    breaker !== null && breaker.fullForMs > 0 && [null, 'server'].includes(budgets?.full ?? null)
+  if (full === 'server' || isAwaited) {
+    return (
+      `server ${server} has no place left for new connections (53300, max_connections): pg_stat_activity there says ` +
+      'who has them, tenantry doctor whether the budgets fit'
+    )
+  }
+  if (full === null) return null
+  return 'its role or database on the server has all the connections of its CONNECTION LIMIT (53300)'
+}
+
+/** How long a request waits before it is refused. */
+function waitMs({ limits }: TenantExplanation): number {
+  return limits?.acquireTimeoutMs ?? 0
 }
 
 /** Refusals of late that no lease came after. */

@@ -10,7 +10,7 @@ import { findServer } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
-import { type Exposure, withExposed } from '../tenant/expose-first.ts'
+import { type Exposure, exposureOf, withExposed } from '../tenant/expose-first.ts'
 import { checkIsolation } from '../tenant/isolation.ts'
 import { allNeighboursOf, type Neighbours } from '../tenant/neighbours.ts'
 import { viewTenant } from '../tenant/tenant-view.ts'
@@ -194,18 +194,13 @@ function withNeighbours(
   const turn = turnOn(servers)
   const isOpened = holds(before.database, { grantee: null, privilege: 'CONNECT' })
   const exposed = isOpened ? exposedTo(tenant ?? '', tenants) : []
-  const all = {
-    puts: [...turn.puts, ...exposed.map(({ put }) => put)],
-    expectations: [...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
-    exposed: exposed.length,
-  }
   const audit = auditEntry(actor, 'tenant.expose', tenant ?? '')
-  return withExposed(
-    registry,
-    exposed,
-    audit,
-    () => undefined,
-    () => commit(all),
+  return withExposed(registry, exposed, audit, (also) =>
+    commit({
+      puts: [...turn.puts, ...also.puts],
+      expectations: [...turn.expectations, ...also.expectations],
+      exposed: exposed.length,
+    }),
   )
 }
 
@@ -213,14 +208,9 @@ function withNeighbours(
 function exposedTo(tenant: string, neighbours: Neighbours['tenants']): Exposure[] {
   return neighbours
     .filter(({ record }) => record.isolation?.isolated)
-    .map(({ id, revision, record }) => {
-      const finding = `role ${record.route.role} may connect to the database of ${tenant}`
-      const isolation = { isolated: false, findings: [finding], checkedAt: now() }
-      return {
-        put: { kind: 'tenant' as const, id, record: { ...record, isolation, updatedAt: now() } },
-        expectation: { kind: 'tenant' as const, id, revision },
-      }
-    })
+    .map((neighbour) =>
+      exposureOf(neighbour, `role ${neighbour.record.route.role} may connect to the database of ${tenant}`),
+    )
 }
 
 /**

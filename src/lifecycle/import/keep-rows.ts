@@ -9,11 +9,11 @@ import { serverOfDsn } from '../server/server-of-dsn.ts'
 import { allServers } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import type { Session } from '../session.ts'
-import { type Exposure, withExposed } from '../tenant/expose-first.ts'
+import { type Exposure, exposureOf, withExposed } from '../tenant/expose-first.ts'
 import { isolationOf } from '../tenant/isolation.ts'
 import { serverFor } from '../tenant/look-around.ts'
 import { livesIn, type Neighbours, neighboursBothWays } from '../tenant/neighbours.ts'
-import { notIsolatedAnyMore, registeredTenant, withinRole } from '../tenant/registered-tenant.ts'
+import { registeredTenant, withinRole } from '../tenant/registered-tenant.ts'
 import { standingOf } from './check-list.ts'
 import type { ImportRow } from './import-row.ts'
 import type { ImportRun } from './import-run.ts'
@@ -110,21 +110,22 @@ async function keepOnce(
     }),
   )
   await parts.onStep?.({ tenant: operation.record.id, name: 'rows' })
-  const puts = [...tenants, ...aliases, ...turn.puts, ...exposed.map(({ put }) => put)]
   const isNew = [...tenants, ...aliases].map(({ kind, id }): Expectation => ({ kind, id, revision: 0 }))
   const expose = ({ put }: Exposure) => run.expose(put.id, put.record.isolation?.findings ?? [])
-  const commit = () =>
-    operation.keep(
-      { progress: { done: run.done + newcomers.length + there.length, total: run.total } },
-      'rows',
-      {
-        puts,
-        expectations: [...isNew, ...turn.expectations, ...exposed.map(({ expectation }) => expectation)],
-        detail: { server: server.id, tenants: newcomers.map(({ entry }) => entry.id).join(' ') },
-      },
-    )
+  const progress = { done: run.done + newcomers.length + there.length, total: run.total }
   const audit = auditEntry(run.actor, 'tenant.expose', first.row.id)
-  await withExposed(parts.registry, exposed, audit, expose, commit)
+  await withExposed(
+    parts.registry,
+    exposed,
+    audit,
+    (also) =>
+      operation.keep({ progress }, 'rows', {
+        puts: [...tenants, ...aliases, ...turn.puts, ...also.puts],
+        expectations: [...isNew, ...turn.expectations, ...also.expectations],
+        detail: { server: server.id, tenants: newcomers.map(({ entry }) => entry.id).join(' ') },
+      }),
+    expose,
+  )
   for (const row of there) run.note(row, 'there')
   for (const [row, refusal] of refused) run.refuse(row, refusal)
   for (const {
@@ -228,10 +229,7 @@ async function exposedBy(
   const doors = newcomers.length === 0 ? new Map<string, string>() : await doorsFor(session, roles, databases)
   return isolated.flatMap((neighbour) => {
     const reason = exposure(neighbour.record, newcomers, doors)
-    if (reason === undefined) return []
-    const { id, revision, record } = neighbour
-    const put = { kind: 'tenant' as const, id, record: notIsolatedAnyMore(record, reason) }
-    return [{ put, expectation: { kind: 'tenant' as const, id, revision } }]
+    return reason === undefined ? [] : [exposureOf(neighbour, reason)]
   })
 }
 

@@ -12,9 +12,8 @@ import { serverOfDsn } from '../server/server-of-dsn.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { findTenant } from '../tenant/change-tenant.ts'
-import { type Exposure, withExposed } from '../tenant/expose-first.ts'
+import { exposureOf, withExposed } from '../tenant/expose-first.ts'
 import { type Login, lookAround, type Surroundings } from '../tenant/look-around.ts'
-import { notIsolatedAnyMore } from '../tenant/registered-tenant.ts'
 import { viewTenant } from '../tenant/tenant-view.ts'
 import type { TenantRotated } from './tenant-rotated.ts'
 
@@ -103,15 +102,12 @@ async function keep(
   const puts: Put[] = [{ kind: 'tenant', id, record: after }, ...turn.puts]
   const expectations: Expectation[] = [{ kind: 'tenant', id, revision }, ...turn.expectations]
   // Of whom this role is another way in: those that it is the login of, too.
-  const exposures = exposed.map(({ id: other, revision: found, record: present }): Exposure => {
-    const reason = `role ${present.route.role} may connect to the database of ${id}`
-    const put = { kind: 'tenant' as const, id: other, record: notIsolatedAnyMore(present, reason) }
-    return { put, expectation: { kind: 'tenant', id: other, revision: found } }
-  })
-  puts.push(...exposures.map(({ put }) => put))
-  expectations.push(...exposures.map(({ expectation }) => expectation))
+  const exposures = exposed.map((other) =>
+    exposureOf(other, `role ${other.record.route.role} may connect to the database of ${id}`),
+  )
   const audit = auditEntry(actor, 'tenant.rotate', id, { role: dsn.user, isolated: isolation.isolated })
-  const commit = () => registry.commit({ puts, audit }, expectations)
-  const [revisionAfter = 0] = await withExposed(registry, exposures, audit, () => undefined, commit)
+  const [revisionAfter = 0] = await withExposed(registry, exposures, audit, (also) =>
+    registry.commit({ puts: [...puts, ...also.puts], audit }, [...expectations, ...also.expectations]),
+  )
   return { tenant: viewTenant(after, revisionAfter), sessionsEnded: 0, caveat: CAVEAT }
 }

@@ -14,9 +14,9 @@ import { allServers } from '../server/server-view.ts'
 import { inTurn, turnOn } from '../server/turn.ts'
 import { Session } from '../session.ts'
 import { claimAliases, Hostname } from './claim-aliases.ts'
-import { type Exposure, withExposed } from './expose-first.ts'
+import { type Exposure, exposureOf, withExposed } from './expose-first.ts'
 import { type Login, lookAround, type Surroundings } from './look-around.ts'
-import { notIsolatedAnyMore, registeredTenant } from './registered-tenant.ts'
+import { registeredTenant } from './registered-tenant.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 export const RegisterTenant = z.strictObject({
@@ -126,17 +126,21 @@ async function keep(
     ...aliases.expectations,
     ...turn.expectations,
   ]
-  const exposures = exposed.map(({ id: other, revision, record }): Exposure => {
-    const reason = neighbours.sharers.some((sharer) => sharer.id === other)
+  const exposures = exposed.map((other) => {
+    const isSharer = neighbours.sharers.some((sharer) => sharer.id === other.id)
+    const reason = isSharer
       ? `shares its database with ${id}`
-      : `role ${record.route.role} may connect to the database of ${id}`
-    const put = { kind: 'tenant' as const, id: other, record: notIsolatedAnyMore(record, reason) }
-    return { put, expectation: { kind: 'tenant', id: other, revision } }
+      : `role ${other.record.route.role} may connect to the database of ${id}`
+    return exposureOf(other, reason)
   })
-  puts.push(...exposures.map(({ put }) => put))
-  expectations.push(...exposures.map(({ expectation }) => expectation))
   const audit = auditEntry(actor, 'tenant.register', id, { server: server.id, isolated: isolation.isolated })
-  const commit = () => registry.commit({ puts, audit }, expectations)
-  const [revision = 0] = await withExposed(registry, exposures, audit, told, commit)
+  const [revision = 0] = await withExposed(
+    registry,
+    exposures,
+    audit,
+    (also) =>
+      registry.commit({ puts: [...puts, ...also.puts], audit }, [...expectations, ...also.expectations]),
+    told,
+  )
   return viewTenant(tenant, revision)
 }

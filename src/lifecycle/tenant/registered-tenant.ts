@@ -50,12 +50,6 @@ export function registeredTenant(
   }
 }
 
-/** The record of a tenant that was isolated until its role could enter a database that is another's now. */
-export function notIsolatedAnyMore(record: TenantRecord, reason: string): TenantRecord {
-  const at = now()
-  return { ...record, isolation: { isolated: false, findings: [reason], checkedAt: at }, updatedAt: at }
-}
-
 /** A role's CONNECTION LIMIT is a bound that the server keeps: more would be refused. */
 export function withinRole(
   limits: TenantRecord['limits'],

@@ -71,7 +71,8 @@ export async function resumeRotationOfMany(
 ): Promise<Started<TenantsRotated>> {
   refuseWithoutKey(parts)
   const plan = FleetPlan.parse(entry.record.data)
-  const ids = await idsOf(parts.registry, plan.select, isThere(parts.registry))
+  const select = await withoutGone(parts.registry, plan.select)
+  const ids = select === undefined ? [] : await idsOf(parts.registry, select)
   const change = { operation: { progress: { done: 0, total: ids.length } } }
   const operation = await Operation.take(parts, entry, actor, change)
   return carryOut(new FleetRotation({ parts, operation, actor, told: () => undefined, ...plan }), ids)
@@ -99,30 +100,18 @@ async function conclude(operation: Operation, outcomes: readonly RotationOutcome
   )
 }
 
-async function idsOf(
-  registry: Registry,
-  { tenants, ...conditions }: TenantSelector,
-  isWanted?: (id: string) => Promise<boolean>,
-): Promise<string[]> {
-  const named = tenants && isWanted ? await those(tenants, isWanted) : tenants
-  if (named?.length === 0) return []
+async function idsOf(registry: Registry, select: TenantSelector): Promise<string[]> {
   const ids: string[] = []
-  const select = named === undefined ? conditions : { ...conditions, tenants: [...named] }
   for await (const { id } of selectTenants(registry, select)) ids.push(id)
   return ids
 }
 
-async function those(
-  ids: readonly string[],
-  isWanted: (id: string) => Promise<boolean>,
-): Promise<readonly string[]> {
-  const wanted: string[] = []
-  for (const id of ids) if (await isWanted(id)) wanted.push(id)
-  return wanted
-}
-
-function isThere(registry: Registry) {
-  return async (id: string) => (await registry.find('tenant', id)) !== undefined
+/** Undefined where it names tenants and none of them is there any more. */
+async function withoutGone(registry: Registry, select: TenantSelector): Promise<TenantSelector | undefined> {
+  if (select.tenants === undefined) return select
+  const there: string[] = []
+  for (const id of select.tenants) if (await registry.find('tenant', id)) there.push(id)
+  return there.length === 0 ? undefined : { ...select, tenants: there }
 }
 
 function refuseWithoutKey({ adminSealer }: LifecycleParts): void {

@@ -33,32 +33,9 @@ export function listStatement(
   filter: ListFilter,
 ): { statement: Statement; size: number } {
   const params: unknown[] = []
-  const conditions = [`kind = '${kind}'`]
-  const where = (condition: (param: string) => string, value: unknown) => {
-    params.push(value)
-    conditions.push(condition(`$${params.length}`))
-  }
-  if (cursor !== undefined) where((param) => `id > ${param}`, cursor)
-  if (kind === 'tenant') {
-    if (filter.status !== undefined)
-      where((param) => `(record ->> 'status') collate "C" = ${param}`, filter.status)
-    if (filter.server !== undefined) where((param) => `${SERVER} = ${param}`, filter.server)
-    if (filter.database !== undefined) where((param) => `${DATABASE} = ${param}`, filter.database)
-    if (filter.role !== undefined) where((param) => `${ROLE} = ${param}`, filter.role)
-    if (filter.prefix !== undefined) {
-      where((param) => `id >= ${param}`, filter.prefix)
-      // Beyond every character that an id may have.
-      where((param) => `id < ${param}`, `${filter.prefix}~`)
-    }
-    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => `${name}=${value}`)
-    if (labels.length > 0) where((param) => `labels @> ${param}::text[]`, labels)
-  } else if (kind === 'server') {
-    if (filter.like !== undefined) conditions.push(isLike(filter.like, (value) => `$${params.push(value)}`))
-  } else if (filter.tenant !== undefined) where((param) => `tenant = ${param}`, filter.tenant)
-  if (kind === 'operation' && filter.state !== undefined)
-    where((param) => `(record ->> 'state') collate "C" = ${param}`, filter.state)
-  const size = pageSize(filter)
   const add = (value: unknown) => `$${params.push(value)}`
+  const conditions = conditionsOf(kind, cursor, filter, add)
+  const size = pageSize(filter)
   const places = kind === 'tenant' && filter.near ? placesIn(filter.near, add) : undefined
   const matching = (more: readonly string[] = []) =>
     `from tenantry_registry.entry where ${[...conditions, ...more].join(' and ')}`
@@ -82,4 +59,30 @@ export function listStatement(
     },
     size,
   }
+}
+
+/** What each entry meets, but for the vicinity. @param add takes a value, and gives the parameter that stands for it. */
+function conditionsOf(
+  kind: Kind,
+  cursor: string | undefined,
+  { status, server, database, role, prefix, labels = {}, like, tenant, state }: ListFilter,
+  add: (value: unknown) => string,
+): string[] {
+  const conditions = [`kind = '${kind}'`]
+  if (cursor !== undefined) conditions.push(`id > ${add(cursor)}`)
+  if (kind === 'tenant') {
+    if (status !== undefined) conditions.push(`(record ->> 'status') collate "C" = ${add(status)}`)
+    if (server !== undefined) conditions.push(`${SERVER} = ${add(server)}`)
+    if (database !== undefined) conditions.push(`${DATABASE} = ${add(database)}`)
+    if (role !== undefined) conditions.push(`${ROLE} = ${add(role)}`)
+    // Up to beyond every character that an id may have.
+    if (prefix !== undefined) conditions.push(`id >= ${add(prefix)}`, `id < ${add(`${prefix}~`)}`)
+    const wanted = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+    if (wanted.length > 0) conditions.push(`labels @> ${add(wanted)}::text[]`)
+  } else if (kind === 'server') {
+    if (like !== undefined) conditions.push(isLike(like, add))
+  } else if (tenant !== undefined) conditions.push(`tenant = ${add(tenant)}`)
+  if (kind === 'operation' && state !== undefined)
+    conditions.push(`(record ->> 'state') collate "C" = ${add(state)}`)
+  return conditions
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Session } from '../session.ts'
+import { STANDING } from '../tenant/isolation.ts'
 
 const Facts = z.object({
   version: z.int(),
@@ -102,11 +103,7 @@ export async function readCatalog(session: Session): Promise<Catalog> {
   const roles = await session.rows(
     RoleSeen,
     `select r.rolname::pg_catalog.text as name, r.rolcanlogin as "canLogin", r.rolconnlimit as "connectionLimit",
-       pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
-         case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
-         case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
-       array(select distinct pg_catalog.pg_get_userbyid(m.roleid)::pg_catalog.text
-               from pg_catalog.pg_auth_members m where m.member = r.oid) as memberships,
+       ${STANDING},
        coalesce(r.rolconfig, '{}') as settings, pg_catalog.pg_has_role(r.oid, 'MEMBER') as "isOurs"
        from pg_catalog.pg_roles r`,
   )

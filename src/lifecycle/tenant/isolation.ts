@@ -14,13 +14,15 @@ import type { Neighbours } from './neighbours.ts'
 export const GETS_IN = `pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')
   and (d.datallowconn or not (${IS_NAMED_BY_US}))`
 
-/** What the role `r` is and has, as columns; what it gets into comes beside them. */
-export const POWERS = `r.rolname::text as role,
-  pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
+/** What the role `r` is, and is a member of, as columns. */
+export const STANDING = `pg_catalog.concat_ws(', ', case when r.rolsuper then 'SUPERUSER' end,
     case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
     case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end) as attributes,
-  array(select m.roleid::pg_catalog.regrole::text from pg_catalog.pg_auth_members m
-         where m.member = r.oid order by 1) as memberships,
+  array(select distinct pg_catalog.pg_get_userbyid(m.roleid)::pg_catalog.text
+          from pg_catalog.pg_auth_members m where m.member = r.oid order by 1) as memberships`
+
+/** What the role `r` is and has, as columns; what it gets into comes beside them. */
+export const POWERS = `r.rolname::text as role, ${STANDING},
   array(select d.datname::text from pg_catalog.pg_database d where d.datdba = r.oid order by 1) as owned`
 
 /** A row of them, with the names of the databases of other tenants that the role gets into. */

@@ -35,7 +35,7 @@ async function grantRows(inside: Session, slots: readonly string[]): Promise<voi
   const { schemas, tables, sequences, routines } = await inside.row(
     Contents,
     `select
-       array(select quote_ident(n.nspname) from pg_catalog.pg_namespace n where n.nspowner = o.oid) as schemas,
+       array(select pg_catalog.quote_ident(n.nspname) from pg_catalog.pg_namespace n where n.nspowner = o.oid) as schemas,
        array(select c.oid::pg_catalog.regclass::text from pg_catalog.pg_class c
               where c.relowner = o.oid and c.relkind in ('r', 'p', 'v', 'm', 'f')) as tables,
        array(select c.oid::pg_catalog.regclass::text from pg_catalog.pg_class c

@@ -116,7 +116,7 @@ function handlersOf(deps: OperatorAppDeps): Record<OperatorRoute, Handler<Operat
     'GET /startupz': startupz(health),
     'GET /metrics': metricsText(deps.metrics),
     'GET /v1/pools': poolsSnapshot(router),
-    'GET /v1/pools/events': poolEvents(deps.events),
+    'GET /v1/pools/events': poolEvents(deps.events, deps.keys),
     'GET /v1/tenants': tenantList(lifecycle),
     'POST /v1/tenants': tenantAdd(lifecycle, deps.mutations),
     'POST /v1/tenants/import': tenantImport(lifecycle, deps.mutations),

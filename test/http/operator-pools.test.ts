@@ -1,4 +1,8 @@
+import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { PoolEventStreams } from '../../src/http/admin/pool-event-streams.ts'
+import { poolEvents } from '../../src/http/admin/pool-routes.ts'
+import { KeyVerifier } from '../../src/resolve/key-verifier.ts'
 import { type HttpWorld, startHttpWorld } from './http-world.ts'
 
 let http: HttpWorld
@@ -91,6 +95,22 @@ describe('GET /v1/pools/events', () => {
     }
     const events = await readUntil(response, 'never')
     expect(events.length).toBeLessThanOrEqual(8)
+  })
+
+  it('ends for a client whose key is revoked meanwhile, and goes on for the others', async () => {
+    const { router, directory } = http.world
+    const events = new PoolEventStreams(router, { heartbeatMs: 20 })
+    const app = new Hono().get('/', poolEvents(events, new KeyVerifier(directory)))
+    const follow = (key: string) => app.request('/', { headers: { authorization: `Bearer ${key}` } })
+    const [ending, lasting] = [await follow(viewer), await follow(await http.operatorKey('viewer'))]
+    const admin = await http.operatorKey('admin')
+    await http.operate(`/v1/keys/${viewer.slice(3, 15)}`, { key: admin, method: 'DELETE' })
+    expect(await readUntil(ending, 'never')).toEqual(['snapshot'])
+    const rest = readUntil(lasting, 'evicted')
+    await query('acme')
+    router.evict('acme')
+    expect(await rest).toContain('evicted')
+    events.close()
   })
 
   it('ends when the service does', async () => {

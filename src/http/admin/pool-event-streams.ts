@@ -35,7 +35,8 @@ const encoder = new TextEncoder()
 export class PoolEventStreams {
   readonly #router: Pick<TenantRouter, 'on' | 'stats'>
   readonly #options: PoolEventStreamsOptions
-  readonly #sinks = new Set<Sink>()
+  /** Each with what says whether its client still may follow. */
+  readonly #sinks = new Map<Sink, () => Promise<boolean>>()
   /** While there are sinks: the subscriptions and the heartbeat. */
   #listening: readonly Disposable[] = []
   #isClosed = false
@@ -45,8 +46,11 @@ export class PoolEventStreams {
     this.#options = { ...DEFAULTS, ...options }
   }
 
-  /** @throws {TooManyStreamsError | RouterClosedError} */
-  open(): ReadableStream<Uint8Array> {
+  /**
+   * @param stillMay asked with each heartbeat: a key may be revoked, or expire, while its stream is open.
+   * @throws {TooManyStreamsError | RouterClosedError}
+   */
+  open(stillMay: () => Promise<boolean>): ReadableStream<Uint8Array> {
     if (this.#isClosed) throw new RouterClosedError('events were asked for after close()')
     if (this.#sinks.size >= this.#options.maxClients)
       throw new TooManyStreamsError(`${this.#sinks.size} clients follow events`)
@@ -55,7 +59,7 @@ export class PoolEventStreams {
       {
         start: (sink) => {
           own = sink
-          this.#add(sink)
+          this.#add(sink, stillMay)
         },
         cancel: () => this.#remove(own),
       },
@@ -66,11 +70,11 @@ export class PoolEventStreams {
   /** Ends every stream. */
   close(): void {
     this.#isClosed = true
-    for (const sink of this.#sinks) this.#end(sink)
+    for (const sink of this.#sinks.keys()) this.#end(sink)
   }
 
-  #add(sink: Sink): void {
-    this.#sinks.add(sink)
+  #add(sink: Sink, stillMay: () => Promise<boolean>): void {
+    this.#sinks.set(sink, stillMay)
     if (this.#sinks.size === 1) this.#listen()
     this.#send(sink, message('snapshot', this.#router.stats()))
   }
@@ -87,7 +91,7 @@ export class PoolEventStreams {
   }
 
   #listen(): void {
-    const heartbeat = setInterval(() => this.#sendAll(encoder.encode(':\n\n')), this.#options.heartbeatMs)
+    const heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs)
     heartbeat.unref()
     this.#listening = [
       { [Symbol.dispose]: () => clearInterval(heartbeat) },
@@ -95,8 +99,18 @@ export class PoolEventStreams {
     ]
   }
 
+  #beat(): void {
+    this.#sendAll(encoder.encode(':\n\n'))
+    for (const [sink, stillMay] of this.#sinks) void this.#endUnless(sink, stillMay)
+  }
+
+  async #endUnless(sink: Sink, stillMay: () => Promise<boolean>): Promise<void> {
+    if ((await stillMay()) || !this.#sinks.has(sink)) return
+    this.#end(sink)
+  }
+
   #sendAll(chunk: Uint8Array): void {
-    for (const sink of this.#sinks) this.#send(sink, chunk)
+    for (const sink of this.#sinks.keys()) this.#send(sink, chunk)
   }
 
   #send(sink: Sink, chunk: Uint8Array): void {

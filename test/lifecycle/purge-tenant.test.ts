@@ -14,6 +14,7 @@ import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { audit } from '../support/world-records.ts'
 import { dyingAfter, dyingAt, runningOf, successor } from './dying.ts'
 import { LifecycleGround, randomName } from './ground.ts'
+import { holdLogins, isLetIn } from './held-login.ts'
 import { deletedTenant, entriesOf, namedAfter, purgeNow, SCHEMA } from './purge-ground.ts'
 
 const GONE = 'the process is gone'
@@ -71,15 +72,23 @@ describe.each([
     expect(await entriesOf(own.registry, id)).toEqual(ONLY_THE_PURGE)
   })
 
-  it('drops roles that the admin is no member of, and further ones of the database', async () => {
+  it('drops roles that the admin is no member of, and further ones of the database, whoever logs in elsewhere meanwhile', async () => {
     const database = await deletedTenant(own, 'acme')
     const admin = new pg.Client(own.admin.dsn)
     await admin.connect()
     await admin.query(`revoke "${database}_a", "${database}_owner" from current_user`)
     await admin.query(`create role "${database}_people" login password 'pw'`)
     await admin.end()
+    const elsewhere = randomName('elsewhere')
+    await own.server.createDatabase(elsewhere)
+    await using held = await holdLogins(own, elsewhere)
+    const stranger = own.server.connect(elsewhere)
+    await isLetIn(own, elsewhere)
     await purgeNow(own, 'acme')
     expect(await namedAfter(own, database)).toEqual([])
+    await held.letGo()
+    await (await stranger).end()
+    await own.server.dropDatabase(elsewhere)
   })
 })
 

@@ -1,36 +1,16 @@
 import pg from 'pg'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { provisionTenant } from '../../src/lifecycle/provision/provision-tenant.ts'
 import { suspendTenant } from '../../src/lifecycle/tenant/suspend-tenant.ts'
 import { targetOf } from '../../src/registry/route.ts'
 import { LifecycleGround, sqlstateOf } from './ground.ts'
+import { holdLogins, isLetIn } from './held-login.ts'
 
 async function target({ parts, registry }: LifecycleGround, id: string) {
   const tenant = await registry.find('tenant', id)
   const server = await registry.find('server', 'main')
   if (!tenant || !server) throw new Error('the ground is not whole')
   return targetOf(tenant.record, server.record, parts.sealer, registry.id)
-}
-
-/** Holds logins into the database after the server has judged their role, and before a view shows them. */
-async function holdLogins({ server }: LifecycleGround, database: string) {
-  const holder = await server.connect('postgres')
-  await holder.query(`begin; alter database ${database} rename to ${database}_held`)
-  const letGo = () => holder.end()
-  return { letGo, [Symbol.asyncDispose]: letGo }
-}
-
-/** Until one is held there. */
-async function isLetIn({ server }: LifecycleGround, database: string): Promise<void> {
-  await vi.waitFor(async () => {
-    const starting = await server.query(
-      `select from pg_locks l where l.locktype = 'object' and l.classid = 'pg_database'::regclass
-         and l.objid = (select oid from pg_database where datname = $1) and not l.granted`,
-      [database],
-    )
-    expect(starting).toHaveLength(1)
-  }, 10_000)
-  expect(await server.sessionsOf(database)).toBe(0)
 }
 
 describe.each([15, 18] as const)('a login that Postgres %i has let in and does not show yet', (version) => {

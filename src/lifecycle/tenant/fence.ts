@@ -112,7 +112,8 @@ async function beginningLogins(session: Session, role: string): Promise<number[]
     z.object({ pid: z.int() }),
     `select l.pid from pg_catalog.pg_locks l
       where l.locktype = 'virtualxid' and l.pid <> pg_catalog.pg_backend_pid()
-        and pg_catalog.pg_has_role(${quoteText(role)}, 'MEMBER')
+        and pg_catalog.pg_has_role(${quoteText(role)},
+              case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000 then 'SET' else 'MEMBER' end)
         and not exists (select from pg_catalog.pg_stat_activity s where s.pid = l.pid and s.usename is not null)`,
   )
   return rows.map(({ pid }) => pid)

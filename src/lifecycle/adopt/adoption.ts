@@ -6,6 +6,7 @@ import { tenantPasswordBinding } from '../../registry/route.ts'
 import type { SealBinding, Sealer } from '../../registry/sealing.ts'
 import { Sealed } from '../../tenant/sealed.ts'
 import { Identity, Isolation, Route, type TenantRecord } from '../../tenant/tenant-record.ts'
+import { everyEntry } from '../every-entry.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { Names, namesOf } from '../provision/names.ts'
 import { Plan, Provisioning } from '../provision/provisioning.ts'
@@ -140,14 +141,10 @@ export async function adoptionOf(
   registry: Registry,
   { id, generation }: TenantRecord,
 ): Promise<{ readonly entry: Entry<'operation'>; readonly data: AdoptionData } | undefined> {
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('operation', cursor, { tenant: id, limit: 1000 })
-    for (const entry of page.entries) {
-      if (entry.record.kind !== 'adopt') continue
-      const data = AdoptionData.parse(entry.record.data)
-      if (data.ended === null && data.generation === generation) return { entry, data }
-    }
-    if (page.next === undefined) return undefined
-    cursor = page.next
+  for await (const entry of everyEntry(registry, 'operation', { tenant: id })) {
+    if (entry.record.kind !== 'adopt') continue
+    const data = AdoptionData.parse(entry.record.data)
+    if (data.ended === null && data.generation === generation) return { entry, data }
   }
+  return undefined
 }

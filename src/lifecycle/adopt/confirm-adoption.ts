@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { PreconditionFailedError, SqlError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
+import { everyEntry } from '../every-entry.ts'
 import { refuseHeld } from '../operation/operation-hold.ts'
 import { auditEntry, type LifecycleParts, now } from '../parts.ts'
 import { membershipOptions } from '../provision/roles.ts'
@@ -102,12 +103,10 @@ async function userOf(
   server: string,
   except: string,
 ): Promise<string | undefined> {
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { role, server, limit: 1000 })
-    const user = page.entries.find(({ id, record }) => id !== except && record.status !== 'deleted')
-    if (user !== undefined || page.next === undefined) return user?.id
-    cursor = page.next
+  for await (const { id, record } of everyEntry(registry, 'tenant', { role, server })) {
+    if (id !== except && record.status !== 'deleted') return id
   }
+  return undefined
 }
 
 async function forget(

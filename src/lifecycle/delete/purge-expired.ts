@@ -3,6 +3,7 @@ import { TenantryError } from '../../errors.ts'
 import type { OperationRecord } from '../../registry/operation-record.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import { everyEntry } from '../every-entry.ts'
 import { Operation } from '../operation/operation.ts'
 import { type Started, started } from '../operation/started.ts'
 import type { LifecycleParts } from '../parts.ts'
@@ -91,11 +92,8 @@ function asDue({ id, deletion }: TenantRecord): ExpiredPurged['due'][number] {
 async function dueTenants(registry: Registry): Promise<TenantRecord[]> {
   const due: TenantRecord[] = []
   for (const status of ['deleted', 'deleting'] as const) {
-    for (let cursor: string | undefined; ; ) {
-      const page = await registry.list('tenant', cursor, { status, limit: 1000 })
-      due.push(...page.entries.map(({ record }) => record).filter(isDue))
-      if (page.next === undefined) break
-      cursor = page.next
+    for await (const { record } of everyEntry(registry, 'tenant', { status })) {
+      if (isDue(record)) due.push(record)
     }
   }
   return due

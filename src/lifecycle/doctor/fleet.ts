@@ -1,9 +1,9 @@
-import type { Entry, Kind, ListFilter, Registry } from '../../registry/registry.ts'
+import type { Entry, Registry } from '../../registry/registry.ts'
+import { everyEntry } from '../every-entry.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { allServers, findServerEntry } from '../server/server-view.ts'
 import type { Found } from './finding.ts'
 
-const PAGE = 1_000
 /** As we name what we make: `t_`, 26 letters and digits, and for roles something after that. */
 const OUR_NAME = /\bt_[a-z2-7]{26}/g
 
@@ -36,7 +36,7 @@ export async function readFleet(registry: Registry, server: string | undefined):
   const wanted = server === undefined ? servers : [await findServerEntry(registry, server)]
   const tenants = new Map<string, Entry<'tenant'>[]>(wanted.map(({ id }) => [id, []]))
   const databases = new Set<string>()
-  for await (const entry of entriesOf(registry, 'tenant')) {
+  for await (const entry of everyEntry(registry, 'tenant')) {
     const { server: home, database, role } = entry.record.route
     databases.add(database)
     // The roles of one that was adopted are not named after its database.
@@ -50,25 +50,12 @@ export async function readFleet(registry: Registry, server: string | undefined):
   }
   const operations: Entry<'operation'>[] = []
   for (const state of ['running', 'failed'] as const) {
-    for await (const entry of entriesOf(registry, 'operation', { state })) {
+    for await (const entry of everyEntry(registry, 'operation', { state })) {
       operations.push(entry)
       for (const [name] of JSON.stringify(entry.record.data).matchAll(OUR_NAME)) databases.add(name)
     }
   }
   return { registry, servers, wanted, tenants, operations, databases, isWhole: server === undefined }
-}
-
-export async function* entriesOf<K extends Kind>(
-  registry: Registry,
-  kind: K,
-  filter: Omit<ListFilter, 'limit'> = {},
-): AsyncGenerator<Entry<K>> {
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list(kind, cursor, { ...filter, limit: PAGE })
-    yield* page.entries
-    if (page.next === undefined) return
-    cursor = page.next
-  }
 }
 
 /** All tenants that are looked at. */

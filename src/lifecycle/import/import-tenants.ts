@@ -5,6 +5,7 @@ import type { Entry } from '../../registry/registry.ts'
 import type { SealBinding } from '../../registry/sealing.ts'
 import { Secret } from '../../secret.ts'
 import { Sealed } from '../../tenant/sealed.ts'
+import { everyEntry } from '../every-entry.ts'
 import { Operation } from '../operation/operation.ts'
 import { isHeld } from '../operation/operation-hold.ts'
 import { type Started, started } from '../operation/started.ts'
@@ -88,15 +89,9 @@ async function unfinishedOf(
   listSha256: string,
 ): Promise<Entry<'operation'> | undefined> {
   for (const state of ['failed', 'running'] as const) {
-    for (let cursor: string | undefined; ; ) {
-      const page = await registry.list('operation', cursor, { state, limit: 1000 })
-      const found = page.entries.find(
-        ({ record }) =>
-          record.kind === 'import' && record.data['listSha256'] === listSha256 && !isHeld(record),
-      )
-      if (found !== undefined) return found
-      if (page.next === undefined) break
-      cursor = page.next
+    for await (const entry of everyEntry(registry, 'operation', { state })) {
+      const { kind, data } = entry.record
+      if (kind === 'import' && data['listSha256'] === listSha256 && !isHeld(entry.record)) return entry
     }
   }
   return undefined

@@ -1,5 +1,6 @@
 import { RegistryUnavailableError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
+import { everyEntry } from '../every-entry.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { PeriodicLook } from '../periodic-look.ts'
 import { holdMs, isHeld } from './operation-hold.ts'
@@ -56,15 +57,10 @@ export class Recovery implements Disposable {
   async #resumeAll(): Promise<void> {
     const silent: Entry<'operation'>[] = []
     const heard = new Map<string, Heard>()
-    for (let cursor: string | undefined; ; ) {
-      const page = await this.#parts.registry.list('operation', cursor, { state: 'running', limit: 1000 })
-      for (const entry of page.entries) {
-        const last = this.#heardOf(entry)
-        heard.set(entry.id, last)
-        if (!isHeld(entry.record) && this.#isSilent(last)) silent.push(entry)
-      }
-      if (page.next === undefined) break
-      cursor = page.next
+    for await (const entry of everyEntry(this.#parts.registry, 'operation', { state: 'running' })) {
+      const last = this.#heardOf(entry)
+      heard.set(entry.id, last)
+      if (!isHeld(entry.record) && this.#isSilent(last)) silent.push(entry)
     }
     this.#heard = heard
     for (const entry of silent) {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { LoginFailedError, ServerUnknownError, TenantryError } from '../../errors.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
+import { everyEntry } from '../every-entry.ts'
 import { auditEntry, type LifecycleParts } from '../parts.ts'
 import { acceptProvisioned, lockAgain } from './accept-provisioned.ts'
 import { acceptRegistered } from './accept-registered.ts'
@@ -92,10 +93,6 @@ async function look(acceptance: Acceptance, entry: Entry<'tenant'>) {
 
 async function tenantsOf(registry: Registry, server: string): Promise<Entry<'tenant'>[]> {
   const tenants: Entry<'tenant'>[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { server, limit: 1000 })
-    tenants.push(...page.entries)
-    if (page.next === undefined) return tenants
-    cursor = page.next
-  }
+  for await (const entry of everyEntry(registry, 'tenant', { server })) tenants.push(entry)
+  return tenants
 }

@@ -1,5 +1,6 @@
 import type { Entry, Registry } from '../../registry/registry.ts'
 import { type Cluster, isSameCluster, primaryOf, type ServerRecord } from '../../registry/server-record.ts'
+import { everyEntry } from '../every-entry.ts'
 import { auditEntry, now } from '../parts.ts'
 
 /** What a login saw, and of what was refused to it, what an earlier one saw there. */
@@ -26,12 +27,10 @@ export async function serversOf(
 ): Promise<Entry<'server'>[]> {
   const like = { id: own.id, cluster: seen, primary: primaryOf(own) }
   const found: Entry<'server'>[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('server', cursor, { like, limit: 1000 })
-    found.push(...page.entries.filter(({ record }) => isOneServer(record, own, seen)))
-    if (page.next === undefined) return found
-    cursor = page.next
+  for await (const entry of everyEntry(registry, 'server', { like })) {
+    if (isOneServer(entry.record, own, seen)) found.push(entry)
   }
+  return found
 }
 
 /** Whether the registry holds the server and which cluster it is. */

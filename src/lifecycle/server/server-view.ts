@@ -1,6 +1,7 @@
 import { ServerUnknownError } from '../../errors.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import type { Endpoint, ServerRecord } from '../../registry/server-record.ts'
+import { everyEntry } from '../every-entry.ts'
 
 /** A server as operators see it: no password, no key, no certificate. */
 export interface ServerView {
@@ -48,12 +49,8 @@ export async function listServers(registry: Registry): Promise<ServerView[]> {
 /** There are few servers, unlike tenants. */
 export async function allServers(registry: Registry): Promise<Entry<'server'>[]> {
   const entries: Entry<'server'>[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('server', cursor, { limit: 1000 })
-    entries.push(...page.entries)
-    if (page.next === undefined) return entries
-    cursor = page.next
-  }
+  for await (const entry of everyEntry(registry, 'server')) entries.push(entry)
+  return entries
 }
 
 /** @throws {ServerUnknownError} */

@@ -3,6 +3,7 @@ import { isSameCluster, type ServerRecord } from '../../registry/server-record.t
 import type { Vicinity } from '../../registry/vicinity.ts'
 import type { Pin } from '../../router/identity.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
+import { everyEntry } from '../every-entry.ts'
 import { clusterSeen, serversOf } from '../server/cluster.ts'
 import type { Session } from '../session.ts'
 import { type Doors, readDoors } from './doors.ts'
@@ -74,7 +75,7 @@ async function look(
     (identity?.kind === 'pin' && isSameCluster(identity, seen)) ||
     // Made at random: no other cluster has a database of that name.
     (origin === 'provisioned' && provisioned.has(route.database))
-  const near = {
+  const near: Vicinity = {
     servers: [...names],
     // A pin without an identifier may be one with pins that the server on record is not one with.
     clusters: [
@@ -83,9 +84,10 @@ async function look(
     ],
     ...(wanted === undefined ? { provisioned: doors.provisioned } : narrowed(doors, pins)),
   }
-  const tenants = (await tenantsNear(registry, near)).filter(
-    ({ id, record }) => id !== except && isNeighbour(record),
-  )
+  const tenants: Entry<'tenant'>[] = []
+  for await (const entry of everyEntry(registry, 'tenant', { near })) {
+    if (entry.id !== except && isNeighbour(entry.record)) tenants.push(entry)
+  }
   const sharers = tenants.filter(({ record }) => livesIn(record, pin))
   return { servers, tenants, sharers }
 }
@@ -105,14 +107,4 @@ function narrowed({ databases, roles, provisioned }: Doors, pins: readonly Pin[]
 export function livesIn({ route, identity }: TenantRecord, pin: Pin): boolean {
   if (route.database === pin.databaseName) return true
   return identity?.kind === 'pin' && isSameCluster(identity, pin) && identity.databaseOid === pin.databaseOid
-}
-
-async function tenantsNear(registry: Registry, near: Vicinity): Promise<Entry<'tenant'>[]> {
-  const tenants: Entry<'tenant'>[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, { near, limit: 1000 })
-    tenants.push(...page.entries)
-    if (page.next === undefined) return tenants
-    cursor = page.next
-  }
 }

@@ -5,9 +5,9 @@ import type { Entry, Registry } from '../../registry/registry.ts'
 import { parseTenantId } from '../../tenant/tenant-id.ts'
 import { Labels } from '../../tenant/tenant-record.ts'
 import { TENANT_STATUSES } from '../../tenant/tenant-status.ts'
+import { everyEntry } from '../every-entry.ts'
 
 const MAX_NAMED = 1_000
-const PAGE = 1_000
 
 /** Which tenants a verb is for. Every condition that is given must hold. */
 export const TenantSelector = z
@@ -70,14 +70,8 @@ async function* named(registry: Registry, ids: readonly string[]): AsyncGenerato
   yield* entries
 }
 
-async function* listed(registry: Registry, { labels, status }: Wanted): AsyncGenerator<Entry<'tenant'>> {
-  const filter = { limit: PAGE, ...(labels ? { labels } : {}), ...(status ? { status } : {}) }
-  for (let cursor: string | undefined; ; ) {
-    const page = await registry.list('tenant', cursor, filter)
-    yield* page.entries
-    if (page.next === undefined) return
-    cursor = page.next
-  }
+function listed(registry: Registry, { labels, status }: Wanted): AsyncGenerator<Entry<'tenant'>> {
+  return everyEntry(registry, 'tenant', { ...(labels ? { labels } : {}), ...(status ? { status } : {}) })
 }
 
 function isMeant(

@@ -1,6 +1,7 @@
 import type { KeyRecord } from '../../../registry/key-record.ts'
+import { everyEntry } from '../../every-entry.ts'
 import { type Found, some } from '../finding.ts'
-import { entriesOf, type FleetCheck } from '../fleet.ts'
+import type { FleetCheck } from '../fleet.ts'
 
 const DAY_MS = 86_400_000
 /** A key that is older was seen by people who are gone, and lies in backups of what used it. */
@@ -15,7 +16,7 @@ export const keys: FleetCheck = {
   name: 'keys',
   async run(_parts, { registry }): Promise<Found[]> {
     const groups = { old: new Group(), endless: new Group(), expired: new Group(), revoked: new Group() }
-    for await (const { record } of entriesOf(registry, 'key')) {
+    for await (const { record } of everyEntry(registry, 'key')) {
       const group = groupOf(record, Date.now())
       if (group !== undefined) groups[group].add(nameOf(record))
     }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { NotFoundError, PreconditionFailedError } from '../../../errors.ts'
 import type { Entry, Registry } from '../../../registry/registry.ts'
 import { ServerId, type Template, TemplateName } from '../../../registry/server-record.ts'
+import { everyEntry } from '../../every-entry.ts'
 import { underWay } from '../../operation/operation-hold.ts'
 import { auditEntry, type LifecycleParts, now } from '../../parts.ts'
 import { allServers, findServerEntry } from '../../server/server-view.ts'
@@ -82,15 +83,10 @@ const HalfMade = z.object({ template: z.object({ database: z.string() }) })
 /** A tenant that has not taken over what it copied, in words; undefined where there is none. */
 async function halfMadeFrom(registry: Registry, database: string): Promise<string | undefined> {
   for (const state of ['running', 'failed'] as const) {
-    for (let cursor: string | undefined; ; ) {
-      const page = await registry.list('operation', cursor, { state, limit: 1000 })
-      for (const { record } of page.entries) {
-        const from = HalfMade.safeParse(record.data).data?.template.database
-        if (record.kind === 'provision' && from === database && !record.stepsDone.includes('own'))
-          return `Tenant ${record.tenant}`
-      }
-      if (page.next === undefined) break
-      cursor = page.next
+    for await (const { record } of everyEntry(registry, 'operation', { state })) {
+      const from = HalfMade.safeParse(record.data).data?.template.database
+      if (record.kind === 'provision' && from === database && !record.stepsDone.includes('own'))
+        return `Tenant ${record.tenant}`
     }
   }
   return undefined

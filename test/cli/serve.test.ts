@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { DemoProcess } from '../demo/demo-process.ts'
 import { Terminal } from './terminal.ts'
 
@@ -19,7 +19,7 @@ describe('tenantry serve', () => {
     await service.says('TENANTRY_MAX_OPENING=')
     await service.says('service started')
     const opsUrl = /"opsUrl":"([^"]+)"/.exec(service.output)?.[1]
-    expect((await fetch(`${opsUrl}/readyz`)).status).toBe(200)
+    await vi.waitFor(async () => expect((await fetch(`${opsUrl}/readyz`)).status).toBe(200), 10_000)
     expect(service.output.match(/^TENANTRY_MAX_CONNECTIONS=7$/gm)).toHaveLength(1)
     expect(await service.end('SIGTERM')).toBe(0)
     await expect(fetch(`${opsUrl}/readyz`)).rejects.toThrow('fetch failed')

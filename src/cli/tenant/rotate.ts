@@ -32,7 +32,8 @@ export function addTenantRotate(parent: Command, cli: CommandLine): void {
       [
         '',
         'A provisioned tenant gets a new password in its other login slot, and the old one is shut when nobody uses it.',
-        'A registered one gets the login that is given: its role is its owner’s, who changes the password first.',
+        'A registered one gets the login that is given: its role is its owner’s, who changes the password first. Of a',
+        'selection such tenants are left as they are, and counted.',
         '',
         'Examples:',
         '  tenantry tenant rotate acme',
@@ -71,6 +72,11 @@ async function rotateMany(cli: CommandLine, command: Command, waits: RotateTenan
     return (await startRotationOfMany({ ...parts, onProgress }, input, actor, told)).result
   })
   if (outcomes.length === 0) cli.note('no tenant is selected')
+  const theirs = outcomes.filter(({ outcome }) => outcome === 'registered').length
+  if (theirs > 0)
+    cli.note(
+      `registered, so that their logins are their owners’ to change: ${theirs} (tenant rotate ID --dsn-file)`,
+    )
   progress.above(() => conclude(cli, command, outcomes))
 }
 

@@ -25,7 +25,7 @@ const Login = {
 
 const Outcome = z.discriminatedUnion('outcome', [
   z.strictObject({ tenant: z.string(), outcome: z.literal('done'), result: z.strictObject(Login) }),
-  z.strictObject({ tenant: z.string(), outcome: z.enum(['there', 'not_begun', 'selected']) }),
+  z.strictObject({ tenant: z.string(), outcome: z.enum(['there', 'registered', 'not_begun', 'selected']) }),
   z.strictObject({ tenant: z.string(), outcome: z.literal('failed'), code: z.string(), error: z.string() }),
 ])
 

@@ -17,6 +17,8 @@ export type RotationOutcome =
   /** Rotated since the operation began, by an earlier run of it or by somebody else. */
   | { readonly tenant: string; readonly outcome: 'there' }
   | { readonly tenant: string; readonly outcome: 'failed'; readonly code: string; readonly error: string }
+  /** Selected and not named: its login is its owner's to change. */
+  | { readonly tenant: string; readonly outcome: 'registered' }
   /** After one that failed. */
   | { readonly tenant: string; readonly outcome: 'not_begun' }
   /** In a dry run. */

@@ -35,7 +35,8 @@ export interface TenantsRotated {
 const NAMED = 5
 
 /**
- * Rotates every tenant that is selected, some at once, as `startRotation` does each. Where the process ends, or a tenant
+ * Rotates every tenant that is selected, some at once, as `startRotation` does each; registered ones only where they are
+ * named, since that fails and says what to do. Where the process ends, or a tenant
  * fails, whoever resumes the operation goes on with those that were not rotated since it began.
  * @param told of each tenant as it ends.
  * @throws {TenantUnknownError} for those named that are not there; {PreconditionFailedError} without the admin key.
@@ -47,20 +48,23 @@ export async function startRotationOfMany(
   told: (outcome: RotationOutcome) => void = () => undefined,
 ): Promise<Started<TenantsRotated>> {
   const { dryRun, ...plan } = RotateTenants.parse(input)
-  const ids = await idsOf(parts.registry, plan.select)
-  if (dryRun || ids.length === 0) {
-    const outcomes = ids.map((tenant) => ({ tenant, outcome: 'selected' as const }))
+  const selected = await selectedBy(parts.registry, plan.select)
+  const total = selected.filter(({ isOurs }) => isOurs).length
+  if (dryRun || total === 0) {
+    const outcomes = selected.map(({ tenant, isOurs }) =>
+      isOurs ? { tenant, outcome: 'selected' as const } : leftToOwner(tenant),
+    )
     return { operation: null, result: Promise.resolve({ dryRun, outcomes }) }
   }
   refuseWithoutKey(parts)
   const beginning = {
     kind: 'rotate' as const,
     data: plan,
-    progress: { done: 0, total: ids.length },
-    detail: { tenants: ids.length, selected: JSON.stringify(plan.select).slice(0, 500) },
+    progress: { done: 0, total },
+    detail: { tenants: total, selected: JSON.stringify(plan.select).slice(0, 500) },
   }
   const operation = await Operation.begin(parts, beginning, actor)
-  return carryOut(new FleetRotation({ parts, operation, actor, told, ...plan }), ids)
+  return carryOut(new FleetRotation({ parts, operation, actor, told, ...plan }), selected)
 }
 
 /** With the tenants that the selection means by now; of those it names, with those that are still there. */
@@ -72,16 +76,20 @@ export async function resumeRotationOfMany(
   refuseWithoutKey(parts)
   const plan = FleetPlan.parse(entry.record.data)
   const select = await withoutGone(parts.registry, plan.select)
-  const ids = select === undefined ? [] : await idsOf(parts.registry, select)
-  const change = { operation: { progress: { done: 0, total: ids.length } } }
+  const selected = select === undefined ? [] : await selectedBy(parts.registry, select)
+  const total = selected.filter(({ isOurs }) => isOurs).length
+  const change = { operation: { progress: { done: 0, total } } }
   const operation = await Operation.take(parts, entry, actor, change)
-  return carryOut(new FleetRotation({ parts, operation, actor, told: () => undefined, ...plan }), ids)
+  return carryOut(new FleetRotation({ parts, operation, actor, told: () => undefined, ...plan }), selected)
 }
 
-function carryOut(rotation: FleetRotation, ids: readonly string[]): Started<TenantsRotated> {
+function carryOut(rotation: FleetRotation, selected: readonly Selected[]): Started<TenantsRotated> {
   const { operation, concurrency } = rotation
+  const total = selected.filter(({ isOurs }) => isOurs).length
   return started(operation, async () => {
-    const outcomes = await sideBySide(ids, concurrency, (id) => rotation.rotate(id, ids.length))
+    const outcomes = await sideBySide(selected, concurrency, async ({ tenant, isOurs }) =>
+      isOurs ? rotation.rotate(tenant, total) : leftToOwner(tenant),
+    )
     await conclude(operation, outcomes)
     return { dryRun: false, outcomes }
   })
@@ -100,10 +108,21 @@ async function conclude(operation: Operation, outcomes: readonly RotationOutcome
   )
 }
 
-async function idsOf(registry: Registry, select: TenantSelector): Promise<string[]> {
-  const ids: string[] = []
-  for await (const { id } of selectTenants(registry, select)) ids.push(id)
-  return ids
+interface Selected {
+  readonly tenant: string
+  /** Its login is ours to make anew, or it was named all the same. */
+  readonly isOurs: boolean
+}
+
+async function selectedBy(registry: Registry, select: TenantSelector): Promise<Selected[]> {
+  const selected: Selected[] = []
+  for await (const { id, record } of selectTenants(registry, select))
+    selected.push({ tenant: id, isOurs: record.origin !== 'registered' || select.tenants !== undefined })
+  return selected
+}
+
+function leftToOwner(tenant: string): RotationOutcome {
+  return { tenant, outcome: 'registered' }
 }
 
 /** Undefined where it names tenants and none of them is there any more. */

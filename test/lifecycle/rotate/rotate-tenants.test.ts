@@ -10,10 +10,11 @@ import {
   startRotationOfMany,
   type TenantsRotated,
 } from '../../../src/lifecycle/rotate/rotate-tenants.ts'
+import { registerTenant } from '../../../src/lifecycle/tenant/register-tenant.ts'
 import { resumeTenant } from '../../../src/lifecycle/tenant/resume-tenant.ts'
 import { suspendTenant } from '../../../src/lifecycle/tenant/suspend-tenant.ts'
 import { dyingAfter, dyingAt, successor } from '../dying.ts'
-import { LifecycleGround } from '../ground.ts'
+import { LifecycleGround, randomName } from '../ground.ts'
 import { mayLogin } from './logins.ts'
 
 const IDS = ['acme', 'globex']
@@ -142,6 +143,23 @@ describe('a rotation of many tenants', () => {
     // Since it began the other was rotated, by whoever.
     expect(await epochs()).toEqual(before.map((epoch, at) => epoch + (at === 0 ? 1 : 0)))
     expect((await showOperation(ground.registry, id)).state).toBe('done')
+  })
+
+  it('leaves registered tenants of a selection to their owners, and says of one that is named what to do', async () => {
+    const role = randomName('theirs')
+    const database = randomName('theirs')
+    const dsn = (await ground.foreign(role, [database]))(database)
+    await registerTenant(ground.parts, { id: 'piper', labels: { plan: 'mixed' }, route: { dsn } }, 'test')
+    await provisionTenant(ground.parts, { id: 'umbrella', labels: { plan: 'mixed' } }, 'test')
+    const mixed = { ...ALL, select: { labels: { plan: 'mixed' } } }
+    expect(shortly(await rotateMany(ground.parts, { ...mixed, dryRun: true }))).toEqual([
+      'piper registered',
+      'umbrella selected',
+    ])
+    expect(shortly(await rotateMany(ground.parts, mixed))).toEqual(['piper registered', 'umbrella done'])
+    expect((await lastOfFleet()).record.progress).toEqual({ done: 1, total: 1 })
+    const named = rotateMany(ground.parts, { ...mixed, select: { tenants: ['piper'] } })
+    await expect(named.then(shortly)).resolves.toEqual(['piper failed'])
   })
 
   it('only names them in a dry run, and rotates none without the admin key or where a name is wrong', async () => {

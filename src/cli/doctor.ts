@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { PreconditionFailedError } from '../errors.ts'
 import { AskDoctor, type Diagnosis, diagnose, diagnoseAndFix } from '../lifecycle/doctor/doctor.ts'
 import type { Finding } from '../lifecycle/doctor/finding.ts'
+import { many } from '../lifecycle/why/phrases.ts'
 import { answer, type CommandLine, registryOptions } from './command-line.ts'
 import { withParts } from './with-parts.ts'
 
@@ -35,7 +36,7 @@ export function addDoctor(parent: Command, cli: CommandLine): void {
       )
       answer(cli, command, diagnosis, diagnosisLines(diagnosis, each))
       const { error } = diagnosis.counts
-      if (error > 0) throw new PreconditionFailedError(`The doctor found ${count(error, 'error')}.`)
+      if (error > 0) throw new PreconditionFailedError(`The doctor found ${many(error, 'error')}.`)
     })
 }
 
@@ -54,7 +55,7 @@ export function diagnosisLines(
       ...(error === null ? [] : [`        ${error}`]),
     ]),
     ...alike(findings).flatMap((group) => (each ? group.flatMap(findingLines) : groupLines(group))),
-    `${count(servers, 'server')}, ${count(tenants, 'tenant')}: ${count(counts.error, 'error')}, ${count(counts.warning, 'warning')}, ${counts.info} for information` +
+    `${many(servers, 'server')}, ${many(tenants, 'tenant')}: ${many(counts.error, 'error')}, ${many(counts.warning, 'warning')}, ${counts.info} for information` +
       (fixable > 0 ? `; ${fixable} can be fixed with --fix` : ''),
   ]
 }
@@ -91,8 +92,4 @@ function findingLines({ check, severity, subject, what, consequence, fix, fixabl
     `        ${consequence}`,
     ...(fix === null ? [] : [`        ${fixable ? '--fix does' : 'fix'}: ${fix}`]),
   ]
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`
 }

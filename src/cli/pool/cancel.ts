@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { many } from '../../lifecycle/why/phrases.ts'
 import { parseTenantId } from '../../tenant/tenant-id.ts'
 import { askService } from '../ask-service.ts'
 import { answer, type CommandLine, registryOptions } from '../command-line.ts'
@@ -31,7 +32,6 @@ export function addPoolCancel(parent: Command, cli: CommandLine): void {
 }
 
 function lineOf(id: string, { cancelled, goingOn, younger, idle }: Cancelled): string {
-  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`
   return [
     `${id}: ${many(cancelled, 'statement')} cancelled`,
     ...(goingOn > 0 ? [`${goingOn} did not end (tenant suspend ends its sessions)`] : []),

@@ -14,3 +14,8 @@ export function duration(ms: number): string {
 export function times(count: number): string {
   return count === 1 ? 'once' : `${count} times`
 }
+
+/** `1 tenant`, `3 tenants`. */
+export function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}

@@ -1,7 +1,7 @@
 import type { BudgetExplanation, TenantExplanation } from '../../router/explanation.ts'
 import type { RefusalRun } from '../../router/recent-trouble.ts'
 import type { TenantView } from '../tenant/tenant-view.ts'
-import { clock, duration, times } from './phrases.ts'
+import { clock, duration, many, times } from './phrases.ts'
 import type { WhyFacts } from './why.ts'
 
 /** A refusal longer ago than this says nothing of now. */
@@ -169,5 +169,6 @@ function fullness(budgets: BudgetExplanation, server: string): string | null {
 function served({ tenant, pools }: TenantExplanation): string {
   const sum = (state: 'idle' | 'leased' | 'cleaning') => pools.reduce((count, pool) => count + pool[state], 0)
   if (pools.length === 0) return `${tenant} is served; no connection is open now, the next request opens one.`
-  return `${tenant} is served: ${sum('leased') + sum('cleaning')} connections in use, ${sum('idle')} idle, nobody waits.`
+  const inUse = many(sum('leased') + sum('cleaning'), 'connection')
+  return `${tenant} is served: ${inUse} in use, ${sum('idle')} idle, nobody waits.`
 }

@@ -1,4 +1,4 @@
-import { RegistryUnavailableError } from '../../errors.ts'
+import { RegistryUnavailableError, RevisionConflictError } from '../../errors.ts'
 import type { Entry } from '../../registry/registry.ts'
 import { everyEntry } from '../every-entry.ts'
 import type { LifecycleParts } from '../parts.ts'
@@ -30,8 +30,8 @@ interface Heard {
 
 /**
  * Goes on with operations whose process is gone: those of which it has heard nothing for as long as an operation is held.
- * Those of one tenant go one after another; none of them waits for one of many tenants, which may take hours. Where several replicas do so, the first to say so in the registry has it. One that failed waits
- * for an operator.
+ * Those of one tenant go one after another; none of them waits for one of many tenants, which may take hours. Where several
+ * replicas do so, the first to say so in the registry has it. One that failed waits for an operator.
  */
 export class Recovery implements Disposable {
   readonly #parts: LifecycleParts
@@ -101,8 +101,9 @@ export class Recovery implements Disposable {
       this.#listener.recovered(id, record.kind, undefined)
     } catch (error) {
       const last = this.#heard.get(id)
-      const isAway = error instanceof RegistryUnavailableError
-      if (last && !isAway) last.refusedAtMs = performance.now()
+      // Not refused, but to be looked at again: the registry was away, or another was faster.
+      const isPassing = error instanceof RegistryUnavailableError || error instanceof RevisionConflictError
+      if (last && !isPassing) last.refusedAtMs = performance.now()
       this.#listener.recovered(id, record.kind, error)
     }
   }

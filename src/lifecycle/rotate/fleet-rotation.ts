@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { PreconditionFailedError, TenantryError } from '../../errors.ts'
+import { PreconditionFailedError, RevisionConflictError, TenantryError } from '../../errors.ts'
 import { unfinished } from '../delete/unfinished.ts'
 import type { Operation } from '../operation/operation.ts'
 import { isHeld } from '../operation/operation-hold.ts'
@@ -74,20 +74,30 @@ export class FleetRotation {
   async #rotateOnce(id: string): Promise<RotationOutcome> {
     const { parts, actor, hearMs, drainMs } = this.#given
     for (;;) {
-      const { record } = await findTenant(parts.registry, id)
-      if (Date.parse(record.rotatedAt ?? '') >= Date.parse(this.operation.record.startedAt))
-        return { tenant: id, outcome: 'there' }
+      if (await this.#isRotated(id)) return { tenant: id, outcome: 'there' }
       if (!(await this.#isElsewhere(id))) {
         try {
           const { tenant: _, ...result } = await rotateTenant(parts, id, { hearMs, drainMs }, actor)
           return { tenant: id, outcome: 'done', result }
         } catch (error) {
-          // Another process may have been the first since we looked.
-          if (!(error instanceof PreconditionFailedError && (await this.#isElsewhere(id)))) throw error
+          if (!(await this.#isOvertaken(id, error))) throw error
         }
       }
       await delay(LOOK_EVERY_MS)
     }
+  }
+
+  /** Another process may have been the first since we looked, and may be through with it by now. */
+  async #isOvertaken(id: string, error: unknown): Promise<boolean> {
+    if (error instanceof RevisionConflictError) return true
+    if (!(error instanceof PreconditionFailedError)) return false
+    return (await this.#isElsewhere(id)) || (await this.#isRotated(id))
+  }
+
+  /** Since the operation began. */
+  async #isRotated(id: string): Promise<boolean> {
+    const { record } = await findTenant(this.#given.parts.registry, id)
+    return Date.parse(record.rotatedAt ?? '') >= Date.parse(this.operation.record.startedAt)
   }
 
   async #isElsewhere(id: string): Promise<boolean> {

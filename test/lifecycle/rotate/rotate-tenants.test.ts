@@ -15,6 +15,7 @@ import { resumeTenant } from '../../../src/lifecycle/tenant/resume-tenant.ts'
 import { suspendTenant } from '../../../src/lifecycle/tenant/suspend-tenant.ts'
 import { dyingAfter, dyingAt, successor } from '../dying.ts'
 import { LifecycleGround, randomName } from '../ground.ts'
+import { beforeCommit, firstOf } from '../meanwhile.ts'
 import { mayLogin } from './logins.ts'
 
 const IDS = ['acme', 'globex']
@@ -126,6 +127,14 @@ describe('a rotation of many tenants', () => {
     )
     expect(shortly(await result)).toEqual(['acme done', 'globex there'])
     await elsewhere
+    expect(await epochs()).toEqual(before.map((epoch) => epoch + 1))
+  })
+
+  it('takes for its own what another process did between a look and the change', async () => {
+    const before = await epochs()
+    const first = () => rotateTenant(ground.parts, 'acme', AT_ONCE, 'test')
+    const parts = beforeCommit(ground.parts, firstOf('tenant.rotate'), first)
+    expect(shortly(await rotateMany(parts))).toEqual(['acme there', 'globex done'])
     expect(await epochs()).toEqual(before.map((epoch) => epoch + 1))
   })
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { isAlive } from '../../src/demo/process-table.ts'
 import { startConsul } from './consul.ts'
 
@@ -19,5 +19,6 @@ it('is a Consul that denies by default, honours tokens, keeps its data over a ha
 
   await consul.stop()
   expect(isAlive(consul.pid)).toBe(false)
-  expect(existsSync(`/proc/${consul.pid}`)).toBe(false)
+  // Its parent, this process, takes note of the end a moment after it.
+  await vi.waitFor(() => expect(existsSync(`/proc/${consul.pid}`)).toBe(false))
 })

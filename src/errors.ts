@@ -48,6 +48,7 @@ export type ErrorCode =
   | 'login_failed'
   | 'identity_mismatch'
   | 'identity_unknown'
+  | 'redis_unavailable'
   | 'registry_unavailable'
   | 'registry_too_new'
   | 'registry_too_old'
@@ -404,6 +405,13 @@ export class IdentityMismatchError extends TenantryError {
 export class IdentityUnknownError extends TenantryError {
   readonly code = 'identity_unknown'
   readonly publicDetail = "The tenant's database is not recognised. An operator must accept it."
+}
+
+/** Redis is not there, does not answer in time, or refused the command, which may have run. */
+export class RedisUnavailableError extends TenantryError {
+  readonly code = 'redis_unavailable'
+  readonly publicDetail = 'A part of the service does not answer at present. Retry shortly.'
+  override readonly retryAfterSeconds = 1
 }
 
 /** The registry backend did not answer in time, and nothing usable is held. */

@@ -44,6 +44,7 @@ export const STATUS = {
   circuit_open: 503,
   nested_lease: 503,
   not_warm: 503,
+  redis_unavailable: 503,
   registry_too_new: 503,
   registry_too_old: 503,
   registry_unavailable: 503,

@@ -5,7 +5,7 @@ import { eachTenantOptions, forEachTenant } from '../../src/cli/for-each-tenant.
 import { Progress } from '../../src/cli/progress.ts'
 import { terminalOf } from '../../src/cli/terminal-of.ts'
 import { PreconditionFailedError } from '../../src/errors.ts'
-import { sideBySide } from '../../src/lifecycle/side-by-side.ts'
+import { sideBySide } from '../../src/side-by-side.ts'
 import { LifecycleGround } from '../lifecycle/ground.ts'
 import { create, tenant } from '../registry/records.ts'
 

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selected, selectorOf, selectorOptions } from '../../src/cli/selector.ts'
-import { selectTenants } from '../../src/lifecycle/tenant/select-tenants.ts'
+import { selectTenants } from '../../src/registry/select-tenants.ts'
 import { LifecycleGround } from '../lifecycle/ground.ts'
 import { create, tenant } from '../registry/records.ts'
 

@@ -10,7 +10,7 @@ interface Import {
 }
 
 /** Files directly under src/ that stand on nothing. */
-const BASE = ['errors', 'secret', 'closest-name']
+const BASE = ['errors', 'secret', 'closest-name', 'side-by-side']
 const ROUTING = [...BASE, 'tenant', 'connection', 'registry']
 /** What keeps things in Redis. */
 const SHARED = [...ROUTING, 'redis']
@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   secret: [],
   'closest-name': [],
+  'side-by-side': [],
   tenant: BASE,
   connection: BASE,
   registry: [...BASE, 'tenant', 'connection'],

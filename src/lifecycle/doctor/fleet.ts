@@ -1,5 +1,5 @@
+import { everyEntry } from '../../registry/every-entry.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
-import { everyEntry } from '../every-entry.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { allServers, findServerEntry } from '../server/server-view.ts'
 import type { Found } from './finding.ts'

@@ -1,6 +1,6 @@
 import { RegistryUnavailableError, RevisionConflictError } from '../../errors.ts'
+import { everyEntry } from '../../registry/every-entry.ts'
 import type { Entry } from '../../registry/registry.ts'
-import { everyEntry } from '../every-entry.ts'
 import type { LifecycleParts } from '../parts.ts'
 import { PeriodicLook } from '../periodic-look.ts'
 import { holdMs, isHeld } from './operation-hold.ts'

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { PreconditionFailedError } from '../../errors.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
+import { selectTenants, TenantSelector } from '../../registry/select-tenants.ts'
+import { sideBySide } from '../../side-by-side.ts'
 import { Operation } from '../operation/operation.ts'
 import { type Started, started } from '../operation/started.ts'
 import type { LifecycleParts } from '../parts.ts'
-import { sideBySide } from '../side-by-side.ts'
-import { selectTenants, TenantSelector } from '../tenant/select-tenants.ts'
 import { FleetRotation, type RotationOutcome } from './fleet-rotation.ts'
 import { RotationWaits } from './rotation-plan.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { LoginFailedError, ServerUnknownError, TenantryError } from '../../errors.ts'
+import { everyEntry } from '../../registry/every-entry.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
-import { everyEntry } from '../every-entry.ts'
 import { auditEntry, type LifecycleParts } from '../parts.ts'
 import { acceptProvisioned, lockAgain } from './accept-provisioned.ts'
 import { acceptRegistered } from './accept-registered.ts'

@@ -1,6 +1,6 @@
+import { everyEntry } from '../../registry/every-entry.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import { type Cluster, isSameCluster, primaryOf, type ServerRecord } from '../../registry/server-record.ts'
-import { everyEntry } from '../every-entry.ts'
 import { auditEntry, now } from '../parts.ts'
 
 /** What a login saw, and of what was refused to it, what an earlier one saw there. */

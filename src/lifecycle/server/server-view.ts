@@ -1,7 +1,7 @@
 import { ServerUnknownError } from '../../errors.ts'
+import { everyEntry } from '../../registry/every-entry.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
 import type { Endpoint, ServerRecord } from '../../registry/server-record.ts'
-import { everyEntry } from '../every-entry.ts'
 
 /** A server as operators see it: no password, no key, no certificate. */
 export interface ServerView {

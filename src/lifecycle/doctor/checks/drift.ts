@@ -1,7 +1,7 @@
 import type { Entry } from '../../../registry/registry.ts'
 import { readStamp } from '../../../router/identity.ts'
+import { sideBySide } from '../../../side-by-side.ts'
 import { isNamedByUs } from '../../delete/own-roles.ts'
-import { sideBySide } from '../../side-by-side.ts'
 import { quoteName } from '../../sql-name.ts'
 import { slotsOf } from '../../tenant/login-slots.ts'
 import type { DatabaseSeen } from '../catalog.ts'

@@ -1,5 +1,5 @@
+import { everyEntry } from '../../../registry/every-entry.ts'
 import type { KeyRecord } from '../../../registry/key-record.ts'
-import { everyEntry } from '../../every-entry.ts'
 import { type Found, some } from '../finding.ts'
 import type { FleetCheck } from '../fleet.ts'
 

@@ -1,4 +1,4 @@
-import type { Entry, Kind, ListFilter, Registry } from '../registry/registry.ts'
+import type { Entry, Kind, ListFilter, Registry } from './registry.ts'
 
 const PAGE = 1_000
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { InvalidRequestError, TenantUnknownError } from '../../errors.ts'
-import type { Entry, Registry } from '../../registry/registry.ts'
-import { parseTenantId } from '../../tenant/tenant-id.ts'
-import { Labels } from '../../tenant/tenant-record.ts'
-import { TENANT_STATUSES } from '../../tenant/tenant-status.ts'
-import { everyEntry } from '../every-entry.ts'
+import { InvalidRequestError, TenantUnknownError } from '../errors.ts'
+import { parseTenantId } from '../tenant/tenant-id.ts'
+import { Labels } from '../tenant/tenant-record.ts'
+import { TENANT_STATUSES } from '../tenant/tenant-status.ts'
+import { everyEntry } from './every-entry.ts'
+import type { Entry, Registry } from './registry.ts'
 
 const MAX_NAMED = 1_000
 

@@ -103,8 +103,8 @@ describe('exec', () => {
   })
 
   it('says what cannot be run', async () => {
-    const { code, err } = await fleet.run(['exec', '--tenant', 'acme', '--', 'no-such-program'])
-    expect([code, err]).toEqual([1, expect.stringMatching(/cannot run no-such-program: ENOENT/)])
+    const { code, err } = await fleet.run(['exec', '--tenant', 'acme', '--', '/no/such/program'])
+    expect([code, err]).toEqual([1, expect.stringMatching(/cannot run \/no\/such\/program: ENOENT/)])
   })
 
   it('passes a signal on, begins nothing after it, and fails', async () => {

@@ -1,0 +1,1 @@
+export { openRedis, type RedisConnection, type RedisOptions } from '../redis.ts'

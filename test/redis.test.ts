@@ -1,0 +1,170 @@
+import { inspect } from 'node:util'
+import { describe, expect, it, vi } from 'vitest'
+import { InvalidConfigError, RedisUnavailableError } from '../src/errors.ts'
+import { openRedis, RedisConnection, type RedisOptions, RedisScript } from '../src/redis.ts'
+import { Secret } from '../src/secret.ts'
+import { startRedis } from './support/redis.ts'
+
+/** Long enough for a busy machine to answer, where it is not the deadline that is looked at. */
+const PATIENT = { deadlineMs: 5_000 }
+
+describe('a connection to Redis', () => {
+  it('asks with the password and database of its URL', async () => {
+    await using server = await startRedis({ password: 'p@ss/ %41' })
+    await using redis = await openRedis(new Secret(`${server.url}/3`), PATIENT)
+    await redis.call('set', 'k', 'v')
+    expect(await redis.call('get', 'k')).toBe('v')
+    expect(await server.command('get', 'k')).toBeNull() // of database 0
+  })
+
+  it('says what is wrong with a URL and repeats nothing of it', () => {
+    const wrong = [
+      'nonsense-s3cret',
+      'http://:s3cret@redis',
+      'redis://:s3cret@redis/db',
+      'redis://:s3cret@redis/0?family=4',
+      'redis://:s3cret@redis/0?ca=x.pem',
+      'redis://:s3cret%zz@redis',
+      'rediss://:s3cret@redis?ca=/no/such/file',
+    ]
+    for (const url of wrong) {
+      const error = thrownBy(() => new RedisConnection(url))
+      expect(error).toBeInstanceOf(InvalidConfigError)
+      expect(inspect(error)).not.toContain('s3cret')
+    }
+  })
+
+  it('tells of a wrong password once, without it, and refuses every call at once', async () => {
+    await using server = await startRedis({ password: 'right' })
+    const faults: Error[] = []
+    const url = `redis://:wr0ng@127.0.0.1:${server.port}`
+    await using redis = await openRedis(url, { onFault: (fault) => faults.push(fault) })
+    await expect(redis.call('ping')).rejects.toThrow(RedisUnavailableError)
+    await vi.waitFor(() => expect(faults).toHaveLength(1))
+    expect(faults[0]?.message).toContain('WRONGPASS')
+    expect(inspect([faults, redis])).not.toContain('wr0ng')
+  })
+
+  it('runs a script that Redis has forgotten', async () => {
+    await using server = await startRedis()
+    await using redis = await openRedis(server.url, PATIENT)
+    const script = new RedisScript(`return redis.call('incrby', KEYS[1], ARGV[1])`)
+    expect(await redis.run(script, ['n'], [2])).toBe(2)
+    await server.command('script', 'flush')
+    expect(await redis.run(script, ['n'], [3])).toBe(5)
+  })
+
+  it('says of a refused command no more than how Redis names it', async () => {
+    await using server = await startRedis()
+    await using redis = await openRedis(server.url, PATIENT)
+    await redis.call('set', 'k', 's3cret value')
+    const error: unknown = await redis.call('lpush', 'k', 's3cret').catch((fault: unknown) => fault)
+    expect(error).toBeInstanceOf(RedisUnavailableError)
+    expect(inspect(error)).toContain('WRONGTYPE')
+    expect(inspect(error)).not.toContain('s3cret')
+    expect(redis.isAvailable).toBe(true)
+  })
+})
+
+describe('a Redis that is not there', () => {
+  it('is no error when the connection is opened, and is found when it comes', async () => {
+    await using server = await startRedis()
+    await server.kill()
+    await using redis = await openRedis(server.url, { ...PATIENT, onFault: () => undefined })
+    await expect(redis.call('ping')).rejects.toThrow(RedisUnavailableError)
+    await server.restart()
+    await vi.waitFor(async () => expect(await redis.call('ping')).toBe('PONG'), 10_000)
+  })
+
+  it('fails what is under way when it is killed, and is used again when it is back', async () => {
+    await using server = await startRedis()
+    const faults: Error[] = []
+    await using redis = await openRedis(server.url, {
+      deadlineMs: 10_000,
+      onFault: (fault) => faults.push(fault),
+    })
+    server.freeze()
+    const before = performance.now()
+    const underWay = [redis.call('incr', 'n'), redis.call('incr', 'n')]
+    await Promise.all([
+      server.kill(),
+      ...underWay.map((call) => expect(call).rejects.toThrow(RedisUnavailableError)),
+    ])
+    expect(performance.now() - before).toBeLessThan(5_000) // not its deadline
+    await vi.waitFor(() => expect(redis.isAvailable).toBe(false))
+    await server.restart()
+    await vi.waitFor(() => expect(redis.isAvailable).toBe(true), 10_000)
+    expect(await redis.call('incr', 'n')).toBe(1) // nothing was sent again
+    expect(faults).toHaveLength(1)
+  })
+
+  it('costs one deadline when it is stopped, then nothing, and is used again when it goes on', async () => {
+    await using server = await startRedis()
+    await using redis = await openRedis(server.url, { onFault: () => undefined })
+    await vi.waitFor(async () => expect(await redis.call('ping')).toBe('PONG'))
+    server.freeze()
+    const first = await Promise.all(Array.from({ length: 20 }, () => msToFail(redis)))
+    expect(Math.min(...first)).toBeGreaterThan(30) // it was waited for
+    expect(Math.max(...first)).toBeLessThan(40 + BUSY_MS)
+    const later: number[] = []
+    const until = performance.now() + 1_500 // longer than a connection is left without an answer
+    while (performance.now() < until) {
+      later.push(await msToFail(redis))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    // No call waits: in all that time they would be few, each with a deadline of its own.
+    expect(later.length).toBeGreaterThan(500)
+    expect(later.filter((ms) => ms > 20).length).toBeLessThan(later.length / 20)
+    server.resume()
+    await vi.waitFor(() => expect(redis.isAvailable).toBe(true), 10_000)
+  })
+
+  it('is not asked by more calls at once than may wait', async () => {
+    await using server = await startRedis()
+    await using redis = await openRedis(server.url, { ...PATIENT, maxCalls: 2 })
+    const calls = await Promise.allSettled([redis.call('ping'), redis.call('ping'), redis.call('ping')])
+    expect(calls.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+    expect(await redis.call('ping')).toBe('PONG')
+  })
+
+  it('closes in time while it is stopped, and lets nothing through afterwards', async () => {
+    await using server = await startRedis()
+    const options: RedisOptions = { onFault: () => undefined }
+    const redis = await openRedis(server.url, options)
+    server.freeze()
+    const call = redis.call('ping').catch((fault: unknown) => fault)
+    const before = performance.now()
+    await redis.close()
+    expect(performance.now() - before).toBeLessThan(5_000)
+    expect(await call).toBeInstanceOf(RedisUnavailableError)
+    await expect(redis.call('ping')).rejects.toThrow(RedisUnavailableError)
+    server.resume()
+    await vi.waitFor(async () => expect(await clientsOf(server)).toBe(1)) // who asks
+  })
+})
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work()
+  } catch (fault) {
+    return fault
+  }
+  return undefined
+}
+
+/** What a busy machine may add. */
+const BUSY_MS = 1_000
+
+async function msToFail(redis: RedisConnection): Promise<number> {
+  const before = performance.now()
+  await expect(redis.call('ping')).rejects.toThrow(RedisUnavailableError)
+  return performance.now() - before
+}
+
+async function clientsOf(server: {
+  command(name: string, ...args: string[]): Promise<unknown>
+}): Promise<number> {
+  return String(await server.command('client', 'list'))
+    .trim()
+    .split('\n').length
+}

@@ -69,7 +69,10 @@ export class Backend {
       this.#hasServerEnded = true
       this.destroy(new Error('the server ended the connection'))
     })
-    this.#socket.on('data', (chunk) => this.#receive(chunk))
+    this.#socket.on('data', (chunk) => {
+      if (this.#running) this.#running.within(() => this.#receive(chunk))
+      else this.#receive(chunk)
+    })
     this.#socket.resume()
   }
 

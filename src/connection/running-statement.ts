@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { Readable, Stream } from 'node:stream'
 import { CancelledError, ResultTooLargeError, UnsupportedError } from '../errors.ts'
 import type { AnswerCaps } from './connection.ts'
@@ -35,6 +36,8 @@ export class RunningStatement {
   /** The server has sent the last of a COPY. */
   isCopied = false
   #isOver = false
+  /** Of whoever sent it. */
+  readonly #context = new AsyncResource('TenantryStatement', { requireManualDestroy: true })
   readonly #host: StatementHost
   readonly #caps: AnswerCaps
   readonly #maxBytes: number
@@ -72,6 +75,14 @@ export class RunningStatement {
       else this.#outcome ??= { value }
     }
     query.reject = (error) => this.#takeError(error)
+  }
+
+  /**
+   * Runs `work` in the async context of whoever sent the statement: row callbacks, parsers and streams of the user hear
+   * from a socket, which has the context of whoever opened it.
+   */
+  within(work: () => void): void {
+    this.#context.runInAsyncScope(work)
   }
 
   get hasOutcome(): boolean {
@@ -138,14 +149,14 @@ export class RunningStatement {
   fail(error: Error): void {
     this.#finish()
     this.#reject(this.#verdict ?? error)
-    destroyStream(this.#stream, error)
+    this.within(() => destroyStream(this.#stream, error))
   }
 
   /** It is being cancelled. A COPY that waits for its user's bytes hears nothing of that from the server. */
   cancel(reason: Error | undefined): void {
     this.#cancelReason ??= reason
     this.#closeCursor()
-    destroyStream(this.#stream, reason ?? new Error('the statement was cancelled'))
+    this.within(() => destroyStream(this.#stream, reason ?? new Error('the statement was cancelled')))
   }
 
   /** Between its batches a cursor takes no cancel from the server: the next one ends it, seen by nobody. */

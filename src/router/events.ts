@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { ErrorCode } from '../errors.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
 
@@ -42,14 +43,18 @@ export interface RouterEvents {
 
 type Listener<E extends keyof RouterEvents> = (event: RouterEvents[E]) => void
 
-/** Tells listeners what the router did. A listener that throws becomes a process warning: it must not break a lease. */
+/**
+ * Tells listeners what the router did. A listener that throws becomes a process warning: it must not break a lease.
+ * It runs in the async context in which it was added: what happens to one tenant often happens in a call of another's.
+ */
 export class EventHub {
   readonly #listeners: { [E in keyof RouterEvents]?: Set<Listener<E>> } = {}
 
   on<E extends keyof RouterEvents>(event: E, listener: Listener<E>): Disposable {
     const listeners = this.#of(event)
-    listeners.add(listener)
-    return { [Symbol.dispose]: () => void listeners.delete(listener) }
+    const bound = AsyncResource.bind(listener)
+    listeners.add(bound)
+    return { [Symbol.dispose]: () => void listeners.delete(bound) }
   }
 
   emit<E extends keyof RouterEvents>(event: E, payload: RouterEvents[E]): void {

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Connection, Statement, StatementResult, Trust } from '../connection/connection.ts'
 import { canStream, type StreamEnd, type TakeBatch } from '../connection/row-stream.ts'
 import type { Sql } from '../connection/sql.ts'
@@ -35,8 +36,9 @@ export class Lease implements Disposable {
   readonly #terms: LeaseBounds
   readonly #source: ExclusiveSource
   readonly #timer: NodeJS.Timeout
-  /** Made when somebody asks for its signal. */
+  /** Both made when somebody asks for its signal, whose listeners then run in that one's async context. */
   #aborter: AbortController | undefined
+  #abortIn: AsyncResource | undefined
   #abortedBy: Error | undefined
   #sql: Sql | undefined
   #isOver = false
@@ -50,7 +52,11 @@ export class Lease implements Disposable {
     this.#scheduler = scheduler
     this.#events = events
     this.#terms = terms
-    this.#source = new ExclusiveSource(slot.connection, { isRevoked: false, maxBytes: terms.maxResultBytes })
+    this.#source = new ExclusiveSource(slot.connection, {
+      isRevoked: false,
+      maxBytes: terms.maxResultBytes,
+      tenant: this.tenant.id,
+    })
     slot.revoke = (reason, error) => this.#end(error, reason)
     slot.lost = () => this.#lose()
     this.#timer = setTimeout(() => this.#end(expired(this), 'expired'), terms.timeoutMs)
@@ -70,6 +76,7 @@ export class Lease implements Disposable {
   /** Aborts when the connection was taken away or ended by itself; the reason is the error. */
   get signal(): AbortSignal {
     this.#aborter ??= new AbortController()
+    this.#abortIn ??= new AsyncResource('TenantryLeaseSignal')
     if (this.#abortedBy) this.#aborter.abort(this.#abortedBy)
     return this.#aborter.signal
   }
@@ -180,7 +187,7 @@ export class Lease implements Disposable {
 
   #abort(error: Error): void {
     this.#abortedBy ??= error
-    this.#aborter?.abort(error)
+    this.#abortIn?.runInAsyncScope(() => this.#aborter?.abort(error))
   }
 
   /** Refuses further statements. Settles when the last has ended; undefined when none is under way. */

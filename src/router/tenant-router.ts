@@ -1,5 +1,5 @@
+import { AsyncResource } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Connection } from '../connection/connection.ts'
 import type { Sql, TransactionSql } from '../connection/sql.ts'
 import {
   AcquireTimeoutError,
@@ -9,13 +9,11 @@ import {
   TenantUnknownError,
 } from '../errors.ts'
 import type { Directory } from '../registry/directory.ts'
-import type { ServerRecord } from '../registry/server-record.ts'
-import { refuseOtherTenant, requireTenant, runAsTenant } from '../tenant/tenant-context.ts'
+import { runAsTenant } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { statusError, termsError } from './admission.ts'
 import { Breakers } from './breaker/breakers.ts'
-import { failureClass } from './breaker/failure-class.ts'
 import type { OpenGate } from './breaker/open-gate.ts'
 import { cancelStatements, type StatementsCancelled } from './cancel-statements.ts'
 import { EventHub, type RouterEvents } from './events.ts'
@@ -24,19 +22,23 @@ import { Fences } from './fences.ts'
 import { Holds } from './holds.ts'
 import { Lease } from './lease.ts'
 import { type LeaseOptions, type LeaseTerms, leaseTerms } from './lease-options.ts'
+import { LeaseSource } from './lease-source.ts'
+import { byNewestRecord } from './newest-record.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './options.ts'
-import type { OpenConnection, OpenTerms } from './pool/opener.ts'
+import type { OpenConnection } from './pool/opener.ts'
 import type { Suspect } from './pool/retirement.ts'
 import type { Slot } from './pool/slot.ts'
 import type { TenantPool } from './pool/tenant-pool.ts'
 import { byPresentRoute } from './present-route.ts'
 import { RecentTrouble } from './recent-trouble.ts'
 import { RecordFollower } from './record-follower.ts'
+import { runTransaction } from './run-transaction.ts'
 import { currentLeaseContext, inLeaseContext } from './scheduling/lease-context.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import { createSql } from './sql/sql-facade.ts'
 import { type RouterStats, snapshot } from './stats.ts'
-import { beginMode, type TransactionOptions } from './transaction-options.ts'
+import type { TenantSql } from './tenant-sql.ts'
+import type { TransactionOptions } from './transaction-options.ts'
 
 /** What opens and ends backends for the router. */
 export interface Backends {
@@ -72,13 +74,19 @@ export class TenantRouter implements AsyncDisposable {
     this.#onClosed = onClosed
     this.options = RouterOptions.parse(options)
     this.#breakers = new Breakers(this.#events)
-    const open: OpenConnection = (record, server, terms) => this.#open(backends.open, record, server, terms)
+    const open = byNewestRecord(
+      backends.open,
+      (record, signal) => this.#records.reread(record, signal),
+      (error, record) => this.#fenceOn(error, record),
+    )
     // What becomes of logins at an address that a server had before is nothing to its breaker.
     const former = new Breakers(new EventHub())
     const confirmGone = byPresentRoute(directory, (suspect, signal) =>
       backends.confirmGone(suspect, signal, suspect.isFormer ? former : this.#breakers),
     )
-    this.#scheduler = new Scheduler(this.options, open, confirmGone, this.#breakers, this.#events)
+    // In our own async context: whose wait or release makes room has nothing to do with what is opened.
+    const [opening, confirming] = [AsyncResource.bind(open), AsyncResource.bind(confirmGone)]
+    this.#scheduler = new Scheduler(this.options, opening, confirming, this.#breakers, this.#events)
     const sweepMs = Math.min(Math.max(this.options.poolIdleTimeoutMs / 10, 20), 5_000)
     this.#sweeper = setInterval(() => this.#scheduler.sweep(), sweepMs).unref()
     this.#records = new RecordFollower(directory, this.#scheduler, (id) => this.#fences.lift(id))
@@ -104,48 +112,52 @@ export class TenantRouter implements AsyncDisposable {
     }
   }
 
-  /** Runs `work` on one connection of the tenant, as the ambient tenant. */
-  withTenant<T>(id: string, work: (sql: Sql) => T | Promise<T>, options: LeaseOptions = {}): Promise<T> {
+  /**
+   * Runs `work` on one connection of the tenant, as the ambient tenant.
+   * @throws as `lease`, and what `work` throws.
+   */
+  withTenant<T, const Id extends string = string>(
+    id: Id,
+    work: (sql: TenantSql<Id>) => T | Promise<T>,
+    options: LeaseOptions = {},
+  ): Promise<T> {
     return inLeaseContext(async () => {
       using lease = await this.lease(id, { keepsSession: false, ...options })
       // Awaited inside: a lazy query is sent when it is awaited, and asks for the ambient tenant then.
-      return await runAsTenant(lease.tenant.id, async () => await work(lease.sql))
+      return await runAsTenant(lease.tenant.id, async () => await work(lease.sql as TenantSql<Id>))
     })
   }
 
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it throws. */
-  transaction<T>(
-    id: string,
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it throws.
+   * @throws as `lease`, what `work` throws, and {SqlError} where the server rolled back what was to be committed.
+   */
+  transaction<T, const Id extends string = string>(
+    id: Id,
     options: TransactionOptions & LeaseOptions,
-    work: (sql: TransactionSql) => T | Promise<T>,
+    work: (sql: TenantSql<Id, TransactionSql>) => T | Promise<T>,
   ): Promise<T> {
-    const run = async (sql: Sql) => (await sql.begin(beginMode(options), work)) as T
-    return this.withTenant(id, run, options)
+    const { leaseTimeoutMs } = this.options
+    const body = (sql: TransactionSql) => work(sql as TenantSql<Id, TransactionSql>)
+    return runTransaction({ leaseTimeoutMs, ...options }, body, (run, leftMs) =>
+      this.withTenant(id, run, { ...options, leaseTimeoutMs: leftMs }),
+    )
   }
 
   /**
    * A handle that leases a connection for each statement, transaction and reservation: of one tenant, or,
    * without an id, of the ambient one at the moment a statement is sent. Make it once, not for each request.
+   * @throws {InvalidTenantIdError}; what its statements reject with is as `lease`, {NoTenantError | TenantMismatchError}.
    */
+  sql(id?: undefined, options?: LeaseOptions): Sql
+  sql<const Id extends string>(id: Id, options?: LeaseOptions): TenantSql<Id>
+  sql(id: string | undefined, options?: LeaseOptions): Sql
   sql(id?: string, options: LeaseOptions = {}): Sql {
     const own = id === undefined ? undefined : parseTenantId(id)
     const terms = { keepsSession: false, ...options }
-    const hold = async (signal?: AbortSignal) => {
-      if (own !== undefined) refuseOtherTenant(own)
-      const lease = await this.lease(own ?? requireTenant(), signal ? { ...terms, signal } : terms)
-      return {
-        connection: lease.connection,
-        maxBytes: lease.maxBytes,
-        get isRevoked() {
-          return lease.isOver
-        },
-        get revokedBy() {
-          return lease.revokedBy
-        },
-        release: () => lease.release(),
-      }
-    }
-    return createSql({ hold }, { trust: options.trust ?? 'application' })
+    const lease = (tenant: TenantId, signal?: AbortSignal) =>
+      this.lease(tenant, signal ? { ...terms, signal } : terms)
+    return createSql(new LeaseSource(own, lease), { trust: options.trust ?? 'application' })
   }
 
   stats(): RouterStats {
@@ -264,25 +276,6 @@ export class TenantRouter implements AsyncDisposable {
   #cutUnknown(tenant: TenantId, error: unknown): never {
     if (error instanceof TenantUnknownError) this.#records.cut(tenant, error)
     throw error
-  }
-
-  /** Where the login is refused and the registry has another record by now, that one is tried: once. */
-  async #open(
-    open: OpenConnection,
-    record: TenantRecord,
-    server: ServerRecord,
-    terms: OpenTerms,
-  ): Promise<Connection> {
-    try {
-      return await open(record, server, terms)
-    } catch (error) {
-      const newer =
-        failureClass(error) === 'auth' ? await this.#records.reread(record, terms.signal) : undefined
-      if (newer === undefined) return this.#fenceOn(error, record)
-      return await open(newer.record, newer.server, terms).catch((again: unknown) =>
-        this.#fenceOn(again, newer.record),
-      )
-    }
   }
 
   #fenceOn(error: unknown, record: TenantRecord): never {

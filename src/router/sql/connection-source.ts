@@ -1,4 +1,5 @@
 import type { Connection } from '../../connection/connection.ts'
+import type { TenantId } from '../../tenant/tenant-id.ts'
 
 /** Where a handle gets its connections from: the router, a lease, or a transaction. */
 export interface ConnectionSource {
@@ -19,6 +20,8 @@ export interface HoldTerms {
   readonly isRevoked: boolean
   /** Why, where the owner says it: what is refused for it says the same. */
   readonly revokedBy?: Error | undefined
+  /** Whose it is: what runs on it is refused in the context of another. */
+  readonly tenant?: TenantId | undefined
   /** The cap of one answer on the socket. */
   readonly maxBytes?: number | undefined
 }

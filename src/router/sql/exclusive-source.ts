@@ -1,5 +1,7 @@
 import type { Connection } from '../../connection/connection.ts'
 import { CancelledError, LeaseReleasedError, NestedLeaseError } from '../../errors.ts'
+import { refuseOtherTenant } from '../../tenant/tenant-context.ts'
+import type { TenantId } from '../../tenant/tenant-id.ts'
 import { type ConnectionSource, Gate, type HeldConnection, type HoldTerms } from './connection-source.ts'
 import { isHeldAround } from './enclosure.ts'
 
@@ -44,15 +46,18 @@ export class ExclusiveSource implements ConnectionSource {
     return this.#terms.maxBytes
   }
 
-  /** @throws {LeaseReleasedError} or what `close` was given; {NestedLeaseError | CancelledError} */
-  hold(signal?: AbortSignal): Promise<HeldConnection> {
-    if (this.isRevoked) return Promise.reject(this.#refusal())
-    if (!this.#isHeld) return Promise.resolve(this.#take())
+  get tenant(): TenantId | undefined {
+    return this.#terms.tenant
+  }
+
+  /** @throws {LeaseReleasedError} or what `close` was given; {TenantMismatchError | NestedLeaseError | CancelledError} */
+  async hold(signal?: AbortSignal): Promise<HeldConnection> {
+    if (this.tenant !== undefined) refuseOtherTenant(this.tenant)
+    if (this.isRevoked) throw this.#refusal()
+    if (!this.#isHeld) return this.#take()
     if (isHeldAround(this)) {
       const use = 'use the handle that the transaction body was given'
-      return Promise.reject(
-        new NestedLeaseError(`this transaction already holds the only connection: ${use}`),
-      )
+      throw new NestedLeaseError(`this transaction already holds the only connection: ${use}`)
     }
     return this.#turn(signal)
   }
@@ -134,6 +139,10 @@ class Hold implements HeldConnection {
 
   get maxBytes(): number | undefined {
     return this.#source.maxBytes
+  }
+
+  get tenant(): TenantId | undefined {
+    return this.#source.tenant
   }
 
   release(): void {

@@ -1,0 +1,48 @@
+import { refuseOtherTenant, requireTenant } from '../tenant/tenant-context.ts'
+import type { TenantId } from '../tenant/tenant-id.ts'
+import type { Lease } from './lease.ts'
+import type { ConnectionSource, HeldConnection } from './sql/connection-source.ts'
+
+/** Takes a lease for each connection that is asked for: of one tenant, or of the one that is ambient then. */
+export class LeaseSource implements ConnectionSource {
+  readonly #own: TenantId | undefined
+  readonly #lease: (tenant: TenantId, signal?: AbortSignal) => Promise<Lease>
+
+  /** @param own undefined for the ambient tenant. */
+  constructor(own: TenantId | undefined, lease: (tenant: TenantId, signal?: AbortSignal) => Promise<Lease>) {
+    this.#own = own
+    this.#lease = lease
+  }
+
+  /** @throws {NoTenantError | TenantMismatchError} and as `TenantRouter.lease`. */
+  async hold(signal?: AbortSignal): Promise<HeldConnection> {
+    if (this.#own !== undefined) refuseOtherTenant(this.#own)
+    return new LeasedConnection(await this.#lease(this.#own ?? requireTenant(), signal))
+  }
+}
+
+class LeasedConnection implements HeldConnection {
+  readonly connection: HeldConnection['connection']
+  readonly tenant: TenantId
+  readonly maxBytes: number
+  readonly #lease: Lease
+
+  constructor(lease: Lease) {
+    this.connection = lease.connection
+    this.tenant = lease.tenant.id
+    this.maxBytes = lease.maxBytes
+    this.#lease = lease
+  }
+
+  get isRevoked(): boolean {
+    return this.#lease.isOver
+  }
+
+  get revokedBy(): Error | undefined {
+    return this.#lease.revokedBy
+  }
+
+  release(): void {
+    this.#lease.release()
+  }
+}

@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'too_many_streams'
   | 'too_many_clients'
   | 'answers_full'
+  | 'rate_limited'
+  | 'concurrency_limited'
   | 'stream_stalled'
   | 'nested_lease'
   | 'not_warm'
@@ -285,6 +287,29 @@ export class AnswersFullError extends TenantryError {
   override readonly retryAfterSeconds = 1
 }
 
+/** The tenant has made as many requests as its limit allows in this time. Nothing ran. */
+export class RateLimitedError extends TenantryError {
+  readonly code = 'rate_limited'
+  readonly publicDetail: string
+  override readonly retryAfterSeconds: number
+  constructor(requestsPerMinute: number, retryAfterSeconds: number) {
+    super(`over ${requestsPerMinute} requests per minute`)
+    this.publicDetail = `The tenant may make ${requestsPerMinute} requests per minute. Retry later.`
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+/** As many requests of the tenant are under way as may be. Nothing ran. */
+export class ConcurrencyLimitedError extends TenantryError {
+  readonly code = 'concurrency_limited'
+  readonly publicDetail: string
+  override readonly retryAfterSeconds = 1
+  constructor(concurrency: number) {
+    super(`${concurrency} requests are under way`)
+    this.publicDetail = `The tenant may have ${concurrency} requests under way at once. Retry shortly.`
+  }
+}
+
 /** A client did not take the next part of its answer in time. */
 export class StreamStalledError extends TenantryError {
   readonly code = 'stream_stalled'
@@ -335,10 +360,23 @@ export class ResultTooLargeError extends TenantryError {
     'The result is larger than allowed. Ask for less. A statement that wrote may have taken effect.'
 }
 
+/** What the server said as it ended a session: a FATAL error. */
+export interface LastWords {
+  readonly severity: string
+  readonly sqlstate: string
+  readonly message: string
+}
+
 /** The connection ended before the statement was sent: nothing ran, a retry is safe. */
 export class ConnectionLostError extends TenantryError {
   readonly code = 'connection_lost'
   readonly publicDetail = 'The database connection was lost.'
+  /** Undefined where the server said nothing. */
+  readonly lastWords: LastWords | undefined
+  constructor(message: string, options?: ErrorOptions & { readonly lastWords?: LastWords | undefined }) {
+    super(message, options)
+    this.lastWords = options?.lastWords
+  }
 }
 
 /** The connection ended after the statement was sent. Never retried by us. */
@@ -346,6 +384,12 @@ export class OutcomeUnknownError extends TenantryError {
   readonly code = 'outcome_unknown'
   readonly publicDetail =
     'The database connection was lost while the statement ran. It may or may not have taken effect.'
+  /** Undefined where the server said nothing. */
+  readonly lastWords: LastWords | undefined
+  constructor(message: string, options?: ErrorOptions & { readonly lastWords?: LastWords | undefined }) {
+    super(message, options)
+    this.lastWords = options?.lastWords
+  }
 }
 
 /** Connecting was refused, timed out, or the server is starting, stopping or full. */
@@ -497,8 +541,13 @@ export class SqlError extends TenantryError {
   readonly publicDetail: string
   readonly sqlstate: string
   readonly fields: SqlErrorFields
-  constructor(fields: SqlErrorFields, options?: ErrorOptions) {
+  readonly internals: SqlErrorInternals
+  constructor(
+    fields: SqlErrorFields,
+    options?: ErrorOptions & { readonly internals?: SqlErrorInternals | undefined },
+  ) {
     super(`${fields.code}: ${fields.message}`, options)
+    this.internals = options?.internals ?? {}
     this.publicDetail = fields.message
     this.sqlstate = fields.code
     this.fields = fields
@@ -519,4 +568,16 @@ export interface SqlErrorFields {
   readonly column?: string
   readonly dataType?: string
   readonly constraint?: string
+}
+
+/** What Postgres says of itself as it failed: for protocols that hand on all of an error. */
+export interface SqlErrorInternals {
+  /** In the language of the session. */
+  readonly severity?: string
+  readonly internalPosition?: string
+  readonly internalQuery?: string
+  /** Of the server's source. */
+  readonly file?: string
+  readonly line?: string
+  readonly routine?: string
 }

@@ -24,6 +24,8 @@ export const STATUS = {
   tenant_deleted: 410,
   body_too_large: 413,
   tenant_moving: 423,
+  concurrency_limited: 429,
+  rate_limited: 429,
   /** Nobody reads it: the client has gone. For the log and the metrics. */
   cancelled: 499,
   stream_stalled: 499,

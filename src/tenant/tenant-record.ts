@@ -49,11 +49,24 @@ export const TenantLimits = z.strictObject({
   maxConnections: z.int().positive().optional(),
   statementTimeoutMs: z.int().positive().optional(),
   maxResultBytes: z.int().positive().optional(),
+  /** Written by earlier versions: counts as sixty times as many a minute where `requestLimits` says nothing of them. */
   requestsPerSecond: z.number().positive().optional(),
   /** Share of a full budget relative to other tenants. */
   weight: z.number().positive().max(1000).default(1),
 })
 export type TenantLimits = z.output<typeof TenantLimits>
+
+/** How many requests a tenant may make. What is left out is as its plan says. */
+export const RequestLimits = z.strictObject({
+  requestsPerMinute: z.int().min(1).max(10_000_000).optional(),
+  /** Requests under way at once. */
+  concurrency: z.int().min(1).max(100_000).optional(),
+})
+export type RequestLimits = z.output<typeof RequestLimits>
+
+/** Goes before all others until its time, and is over then without anybody doing anything. */
+export const LimitsOverride = RequestLimits.extend({ until: z.iso.datetime() })
+export type LimitsOverride = z.output<typeof LimitsOverride>
 
 /** Whether the tenant's role is cut off from every other tenant: only then may foreign SQL run as it. */
 export const Isolation = z.strictObject({
@@ -103,6 +116,9 @@ export const TenantRecord = keptRecord({
   identity: Identity.nullable(),
   isolation: Isolation.nullable(),
   limits: TenantLimits,
+  /** Its own, instead of its plan's. Not in `limits`, where the version before refuses what it does not know. */
+  requestLimits: RequestLimits.optional(),
+  limitsOverride: LimitsOverride.optional(),
   labels: Labels,
   schemaVersion: z.string().nullable().default(null),
   /** The operation that has the tenant; another begins only when that one is over. */

@@ -162,7 +162,10 @@ export class Backend {
 
   /** For a statement that was not sent. */
   lost(): ConnectionLostError {
-    return new ConnectionLostError(this.#words('has ended'), { cause: this.#end })
+    return new ConnectionLostError(this.#words('has ended'), {
+      cause: this.#end,
+      lastWords: this.watch.fatal,
+    })
   }
 
   /** For a session that may not have another user. */
@@ -212,7 +215,11 @@ export class Backend {
   }
 
   #outcomeUnknown(): OutcomeUnknownError {
-    return new OutcomeUnknownError(this.#words('was lost while a statement ran'), { cause: this.#end })
+    const lastWords = this.watch.fatal
+    return new OutcomeUnknownError(this.#words('was lost while a statement ran'), {
+      cause: this.#end,
+      lastWords,
+    })
   }
 
   #words(what: string): string {

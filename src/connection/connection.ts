@@ -65,7 +65,16 @@ export interface AnswerCaps {
   readonly maxRows?: number
   /** For bounds that are shared with other answers. */
   readonly meter?: AnswerMeter
+  /** Hears what a result leaves out. */
+  readonly hear?: HearMessage
 }
+
+/**
+ * Called with each RowDescription, CommandComplete, NoticeResponse and ErrorResponse of an answer before its reader
+ * sees it. Of a statement that was described before there is no RowDescription. The body is only lent, and it may
+ * not throw.
+ */
+export type HearMessage = (type: number, body: Buffer) => void
 
 export interface Statement extends AnswerCaps {
   readonly text: string

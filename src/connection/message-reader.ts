@@ -5,11 +5,13 @@ export const Message = {
   readyForQuery: 0x5a, // Z
   errorResponse: 0x45, // E
   dataRow: 0x44, // D
+  rowDescription: 0x54, // T
   copyDone: 0x63, // c
   commandComplete: 0x43, // C
   bindComplete: 0x32, // 2
   portalSuspended: 0x73, // s
   emptyQuery: 0x49, // I
+  noticeResponse: 0x4e, // N
 } as const
 
 export interface MessageVisitor {

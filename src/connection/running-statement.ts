@@ -21,6 +21,14 @@ export interface StatementHost {
   destroy(cause: Error): void
 }
 
+/** What others may hear of an answer. */
+const HEARD: ReadonlySet<number> = new Set([
+  Message.rowDescription,
+  Message.commandComplete,
+  Message.noticeResponse,
+  Message.errorResponse,
+])
+
 type Outcome = { readonly value: unknown } | { readonly error: unknown }
 
 /**
@@ -121,6 +129,15 @@ export class RunningStatement {
     if (length <= this.#maxBytes) return
     this.#verdict ??= this.#tooLarge()
     this.#host.destroy(this.#verdict)
+  }
+
+  /** Whether somebody wants the bodies of such messages. */
+  hears(type: number): boolean {
+    return this.#caps.hear !== undefined && HEARD.has(type)
+  }
+
+  hear(type: number, body: Buffer): void {
+    if (this.hears(type)) this.#caps.hear?.(type, body)
   }
 
   #countRow(): void {

@@ -17,7 +17,7 @@ const IN_TRANSACTION = 0x54 // T
 const IN_FAILED_TRANSACTION = 0x45 // E
 
 /** What hears of the messages of its own answer. */
-type Watched = Pick<RunningStatement, 'header' | 'isReady'>
+type Watched = Pick<RunningStatement, 'header' | 'isReady' | 'hears' | 'hear'>
 
 /** What the server's own messages say of the session: its transaction, and what statements left behind. */
 export class SessionWatch implements MessageVisitor {
@@ -83,14 +83,15 @@ export class SessionWatch implements MessageVisitor {
       case Message.errorResponse:
         return true
       default:
-        return false
+        return this.#isHeard(type)
     }
   }
 
   message(type: number, body: Buffer): void {
+    this.#running()?.hear(type, body)
     if (type === Message.commandComplete) this.#completed(readCommandTag(body))
     else if (type === Message.readyForQuery) this.#ready(body[0])
-    else this.#failed(readServerError(body))
+    else if (type === Message.errorResponse) this.#failed(readServerError(body))
   }
 
   /** A rejected statement may have done part of its work, and a procedure commits on its way. */
@@ -101,6 +102,10 @@ export class SessionWatch implements MessageVisitor {
   /** After the session was cleaned. */
   forget(): void {
     this.residue = 'none'
+  }
+
+  #isHeard(type: number): boolean {
+    return this.#running()?.hears(type) ?? false
   }
 
   #completed(tag: CommandTag): void {

@@ -5,6 +5,7 @@ import {
   ServerUnavailableError,
   SqlError,
   type SqlErrorFields,
+  type SqlErrorInternals,
   StatementTimeoutError,
   TenantryError,
 } from '../errors.ts'
@@ -76,28 +77,50 @@ export function isQueryCanceled(error: unknown): boolean {
 function sqlError(error: InstanceType<typeof PostgresError>): TenantryError {
   if (isQueryCanceled(error) && !error.message.includes('user request'))
     return new StatementTimeoutError(`57014: ${error.message}`)
-  return new SqlError(sqlErrorFields(error))
+  return new SqlError(sqlErrorFields(error), { internals: sqlErrorInternals(error) })
 }
 
+/** Our name → the driver's. */
+const FIELDS = {
+  severity: 'severity',
+  detail: 'detail',
+  hint: 'hint',
+  position: 'position',
+  where: 'where',
+  schema: 'schema_name',
+  table: 'table_name',
+  column: 'column_name',
+  dataType: 'data type_name',
+  constraint: 'constraint_name',
+} as const satisfies Partial<Record<keyof SqlErrorFields, string>>
+const INTERNALS = {
+  severity: 'severity_local',
+  internalPosition: 'internal_position',
+  internalQuery: 'internal_query',
+  file: 'file',
+  line: 'line',
+  routine: 'routine',
+} as const satisfies Record<keyof SqlErrorInternals, string>
+
 function sqlErrorFields(error: InstanceType<typeof PostgresError>): SqlErrorFields {
-  const text = (name: string): string | undefined => {
-    const value: unknown = Reflect.get(error, name)
-    return typeof value === 'string' ? value : undefined
+  return { message: error.message, code: error.code ?? 'XX000', ...textsOf(error, FIELDS) }
+}
+
+function sqlErrorInternals(error: InstanceType<typeof PostgresError>): SqlErrorInternals {
+  return textsOf(error, INTERNALS)
+}
+
+/** Those that the error has. */
+function textsOf<N extends string>(
+  error: Error,
+  names: Readonly<Record<N, string>>,
+): { [name in N]?: string } {
+  const texts: { [name in N]?: string } = {}
+  for (const name in names) {
+    const value: unknown = Reflect.get(error, names[name])
+    if (typeof value === 'string') texts[name] = value
   }
-  const optional = {
-    severity: text('severity'),
-    detail: text('detail'),
-    hint: text('hint'),
-    position: text('position'),
-    where: text('where'),
-    schema: text('schema_name'),
-    table: text('table_name'),
-    column: text('column_name'),
-    dataType: text('data type_name'),
-    constraint: text('constraint_name'),
-  }
-  const present = Object.entries(optional).filter(([, value]) => value !== undefined)
-  return { message: error.message, code: text('code') ?? 'XX000', ...Object.fromEntries(present) }
+  return texts
 }
 
 /** The driver hangs these on every error, and no later hand can take them off the same object. */

@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts'
-import type { AnswerCaps, TypeProfile } from './connection.ts'
+import type { AnswerCaps, HearMessage, TypeProfile } from './connection.ts'
 import { type DriverResult, PostgresError } from './driver.ts'
 import { DriverQuery } from './driver-query.ts'
 import { isOwn, mayBeArray, type OwnTypes } from './own-types.ts'
@@ -53,7 +53,7 @@ export class StatementSender implements LookupSession {
       value = await this.#backend.send(query, profile, caps, onStream)
     } catch (error) {
       if (!this.#hasStalePlan(query, error)) throw error
-      await this.#planAgain(query, profile)
+      await this.#planAgain(query, profile, caps.hear)
       value = await this.#backend.send(query, profile, caps, onStream)
     } finally {
       this.#count(query)
@@ -93,10 +93,10 @@ export class StatementSender implements LookupSession {
     return isStalePlan(error.code, this.#backend.watch)
   }
 
-  async #planAgain(query: DriverQuery, profile: TypeProfile): Promise<void> {
+  async #planAgain(query: DriverQuery, profile: TypeProfile, hear: HearMessage | undefined): Promise<void> {
     const description = query.description()
     try {
-      await this.#backend.send(description, profile, {})
+      await this.#backend.send(description, profile, hear ? { hear } : {})
     } finally {
       this.#count(description)
     }
@@ -130,6 +130,7 @@ interface OwnColumn {
 /** Columns that may be arrays, whose values are text because the driver does not know their types. Of batches and streams there are none. */
 function ownColumns(value: unknown, query: DriverQuery, profile: TypeProfile): readonly OwnColumn[] {
   if (query.forEachFn || query.streaming || query.onlyDescribe || query.isRaw === true) return []
+  if (!profile.arrayOf) return [] // all of them stay text
   const found: OwnColumn[] = []
   for (const rows of resultsOf(value)) {
     const columns = rows.columns ?? []

@@ -18,7 +18,7 @@ export function answerErrors<E extends RequestEnv>(app: Hono<E>): void {
 }
 
 /** A wait that the end of its request cut short says just that; whether the client left or time was up, the signal knows. */
-function reasonOf(error: unknown, signal: AbortSignal): TenantryError {
+export function reasonOf(error: unknown, signal: AbortSignal): TenantryError {
   return asTenantryError(error instanceof CancelledError && signal.aborted ? signal.reason : error)
 }
 

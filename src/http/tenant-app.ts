@@ -13,6 +13,7 @@ import { openApi } from './openapi/openapi-route.ts'
 import type { TenantEnv } from './request-context.ts'
 import type { RequestObserver } from './request-observation.ts'
 import { queryRoute } from './routes/query.ts'
+import { sqlRoute } from './routes/sql.ts'
 import { tenantRoute } from './routes/tenant.ts'
 import { tenantDocument } from './routes/tenant-document.ts'
 import { transactionRoute } from './routes/transaction.ts'
@@ -47,6 +48,7 @@ export function tenantApp(deps: TenantAppDeps): Hono<TenantEnv> {
   app.route('/', queryRoute(router, limits, terms))
   app.route('/', transactionRoute(router, limits, terms))
   app.route('/', tenantRoute(router, limits))
+  app.route('/', sqlRoute(router, deps.callers, limits, { ...terms, maxBodyBytes: deps.maxBodyBytes }))
   answerErrors(app)
   return app
 }

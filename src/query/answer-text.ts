@@ -1,19 +1,14 @@
 import type { StatementResult } from '../connection/connection.ts'
-import { ResultTooLargeError } from '../errors.ts'
+import { AnswerBudget } from './answer-budget.ts'
 import type { QueryLimits } from './query-limits.ts'
 import { fieldsJson, RowJson, type RowMode } from './row-json.ts'
 
-/**
- * Results as JSON text, within one budget of rows and bytes for all of them. Names and short values cost more
- * as JSON than on the socket, so the socket's cap alone would not bound the answer.
- */
+/** Results as JSON text, within one budget of rows and bytes for all of them. */
 export class AnswerText {
-  readonly #limits: QueryLimits
-  #rows = 0
-  #bytes = 0
+  readonly #budget: AnswerBudget
 
   constructor(limits: QueryLimits) {
-    this.#limits = limits
+    this.#budget = new AnswerBudget(limits)
   }
 
   /**
@@ -21,20 +16,11 @@ export class AnswerText {
    * @throws {ResultTooLargeError}
    */
   add(result: StatementResult, rowMode: RowMode): string {
-    this.#rows += result.rows.length
-    if (this.#rows > this.#limits.maxRows)
-      throw new ResultTooLargeError(`${this.#rows} rows, ${this.#limits.maxRows} are allowed`)
+    this.#budget.takeRows(result.rows.length)
     const json = new RowJson(result.fields, rowMode)
-    const rows = result.rows.map((row) => this.#counted(json.write(row)))
-    const fields = this.#counted(fieldsJson(result.fields))
+    const rows = result.rows.map((row) => this.#budget.counted(json.write(row)))
+    const fields = this.#budget.counted(fieldsJson(result.fields))
     const command = JSON.stringify(result.command)
     return `{"fields":${fields},"rows":[${rows.join(',')}],"rowCount":${result.rowCount},"command":${command}}`
-  }
-
-  #counted(json: string): string {
-    this.#bytes += Buffer.byteLength(json) + 1
-    if (this.#bytes > this.#limits.maxResultBytes)
-      throw new ResultTooLargeError(`over ${this.#limits.maxResultBytes} bytes as JSON`)
-    return json
   }
 }

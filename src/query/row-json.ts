@@ -14,14 +14,15 @@ interface Column {
 
 export type RowMode = 'object' | 'array'
 
-/** Rows of one result as JSON text. They come as arrays, read with `ANSWER_PROFILE`. */
+/** Rows of one result as JSON text. They come as arrays. */
 export class RowJson {
   readonly #columns: readonly Column[]
   readonly #open: string
   readonly #close: string
 
-  constructor(fields: readonly Field[], rowMode: RowMode) {
-    this.#columns = columnsOf(fields, rowMode)
+  /** @param isJson whether a type's values are JSON text: by default those that `ANSWER_PROFILE` reads so. */
+  constructor(fields: readonly Field[], rowMode: RowMode, isJson: (type: number) => boolean = isFragment) {
+    this.#columns = columnsOf(fields, rowMode, isJson)
     this.#open = rowMode === 'object' ? '{' : '['
     this.#close = rowMode === 'object' ? '}' : ']'
   }
@@ -46,12 +47,16 @@ export function fieldsJson(fields: readonly Field[]): string {
 }
 
 /** Of columns with one name the last is written, as in an object that was assigned to from left to right. */
-function columnsOf(fields: readonly Field[], rowMode: RowMode): readonly Column[] {
+function columnsOf(
+  fields: readonly Field[],
+  rowMode: RowMode,
+  isJson: (type: number) => boolean,
+): readonly Column[] {
   const lastOf = new Map(fields.map(({ name }, index) => [name, index]))
   return fields.flatMap(({ name, type }, index) => {
-    if (rowMode === 'array') return { index, label: '', isFragment: isFragment(type) }
+    if (rowMode === 'array') return { index, label: '', isFragment: isJson(type) }
     if (lastOf.get(name) !== index) return []
-    return { index, label: `${JSON.stringify(name)}:`, isFragment: isFragment(type) }
+    return { index, label: `${JSON.stringify(name)}:`, isFragment: isJson(type) }
   })
 }
 

@@ -37,6 +37,8 @@ interface Running {
   cancelReason?: Error | undefined
   timer?: NodeJS.Timeout
   header(type: number, length: number): void
+  hears(type: number): boolean
+  hear(type: number, body: Buffer): void
 }
 
 /** A socket with a server's process behind it, which takes statements one after another. */
@@ -110,6 +112,8 @@ export class PgBackend {
         bytes: 0,
         rows: 0,
         header: (type, length) => this.#judge(running, type, length),
+        hears: () => false,
+        hear: () => {},
       }
       this.#running = running
       this.watch.begin()

@@ -12,7 +12,7 @@ import type { TenantEnv } from '../request-context.ts'
 import { answerStream, STREAM_FORMATS } from '../stream-answer.ts'
 
 /** What Postgres takes in one Bind message. */
-const MAX_PARAMETERS = 65_535
+export const MAX_PARAMETERS = 65_535
 
 export const Sql = z
   .string()

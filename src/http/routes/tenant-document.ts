@@ -1,9 +1,12 @@
 import { z } from 'zod'
 import type { QueryLimits } from '../../query/query-limits.ts'
 import { TENANT_STATUSES } from '../../tenant/tenant-status.ts'
+import { SQL_FIELDS } from '../neon/sql-fault.ts'
+import { NeonHeader } from '../neon/sql-headers.ts'
 import { type Document, documentOf } from '../openapi/document.ts'
 import type { RouteDoc } from '../openapi/route-doc.ts'
 import { queryBody } from './query.ts'
+import { sqlBody } from './sql.ts'
 import { transactionBody } from './transaction.ts'
 
 /** Rows are objects, or arrays where `rowMode` says so. */
@@ -15,6 +18,26 @@ const Result = z.strictObject({
   rowCount: z.int().nullable(),
   command: z.string(),
 })
+
+/** As the client of `@neondatabase/serverless` reads it. */
+const NeonResult = z.strictObject({
+  fields: z.array(
+    z.strictObject({
+      name: z.string(),
+      dataTypeID: z.int(),
+      tableID: z.int(),
+      columnID: z.int(),
+      dataTypeSize: z.int(),
+      dataTypeModifier: z.int(),
+      format: z.literal('text'),
+    }),
+  ),
+  rows: z.array(z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())])),
+  command: z.string(),
+  rowCount: z.int().nullable(),
+  rowAsArray: z.boolean(),
+})
+const NeonFault = z.strictObject(Object.fromEntries(SQL_FIELDS.map((name) => [name, z.string().nullable()])))
 
 const OwnTenant = z.strictObject({
   id: z.string(),
@@ -35,7 +58,24 @@ const OwnTenant = z.strictObject({
 
 const ofService = { 'X-Tenant-ID': 'Of a service key: the tenant, where the host does not name it.' }
 
-type TenantRoute = 'GET /openapi.json' | 'POST /v1/query' | 'POST /v1/transaction' | 'GET /v1/tenant'
+/** Only `true` says yes to those that are not a level. */
+const ofNeon = {
+  [NeonHeader.connectionString]:
+    'Required: postgresql://tk_<id>:<secret>@<tenant>.<domain>/<any name>, whose user and password are an API key.',
+  [NeonHeader.rawText]: 'Values as the text of Postgres.',
+  [NeonHeader.arrayMode]: 'Rows as arrays.',
+  [NeonHeader.isolation]: 'Of a batch: ReadUncommitted, ReadCommitted, RepeatableRead or Serializable.',
+  [NeonHeader.readOnly]: 'Of a batch.',
+  [NeonHeader.deferrable]: 'Of a batch.',
+}
+
+type TenantRoute =
+  | 'GET /openapi.json'
+  | 'POST /v1/query'
+  | 'POST /v1/transaction'
+  | 'GET /v1/tenant'
+  | 'POST /sql'
+  | 'OPTIONS /sql'
 
 const docsOf = (limits: QueryLimits): Record<TenantRoute, RouteDoc> => ({
   'GET /openapi.json': { summary: 'Tell this document', answers: { 200: z.looseObject({}) } },
@@ -56,6 +96,21 @@ const docsOf = (limits: QueryLimits): Record<TenantRoute, RouteDoc> => ({
     summary: 'Show the tenant of the key',
     headers: ofService,
     answers: { 200: OwnTenant },
+  },
+  'POST /sql': {
+    summary: 'Run a query, or a batch in one transaction, as @neondatabase/serverless asks',
+    body: sqlBody,
+    headers: ofNeon,
+    answers: {
+      200: z.union([NeonResult, z.strictObject({ results: z.array(NeonResult) })]),
+      400: NeonFault,
+      413: NeonFault,
+      507: NeonFault,
+    },
+  },
+  'OPTIONS /sql': {
+    summary: 'Tell browsers that any page may ask, with which headers',
+    answers: { 200: { mediaType: 'text/plain', what: 'Nothing: the headers say it.' } },
   },
 })
 

@@ -8,7 +8,7 @@ import { type AnswerTerms, answerJson } from '../large-answer.ts'
 import type { TenantEnv } from '../request-context.ts'
 import { Params, readOnlyFor, runOptions, Sql } from './query.ts'
 
-const MAX_STATEMENTS = 1_000
+export const MAX_STATEMENTS = 1_000
 
 export const transactionBody = (limits: QueryLimits) =>
   z.strictObject({

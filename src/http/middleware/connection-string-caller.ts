@@ -1,0 +1,28 @@
+import { createMiddleware } from 'hono/factory'
+import { InvalidRequestError, TenantUnknownError, UnsupportedError } from '../../errors.ts'
+import type { CallerResolver } from '../../resolve/caller-resolver.ts'
+import { readConnectionString } from '../../resolve/connection-string.ts'
+import { NeonHeader } from '../neon/sql-headers.ts'
+import type { TenantEnv } from '../request-context.ts'
+import { singleHeader } from '../single-header.ts'
+
+/** As `resolvedCaller`, where a connection string says who asks and for which tenant; the host of the request must agree. */
+export const connectionStringCaller = (callers: CallerResolver) =>
+  createMiddleware<TenantEnv>(async (c, next) => {
+    // Of two credentials one would go unlooked at.
+    if (c.req.header('authorization') !== undefined)
+      throw new UnsupportedError(
+        'A token (the header Authorization) on /sql',
+        'put the id and the secret of an API key into the connection string',
+      )
+    const text = singleHeader(c.req, NeonHeader.connectionString)
+    if (text === undefined)
+      throw new InvalidRequestError(`The header ${NeonHeader.connectionString} is missing.`)
+    const { authorization, tenant } = readConnectionString(text)
+    const named = singleHeader(c.req, 'x-tenant-id')
+    if (named !== undefined && named !== tenant)
+      throw new TenantUnknownError('X-Tenant-ID and the connection string name different tenants')
+    const host = singleHeader(c.req, 'host') ?? new URL(c.req.url).host
+    c.set('caller', await callers.resolve({ authorization, tenant, host }, c.get('signal')))
+    await next()
+  })

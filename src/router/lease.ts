@@ -158,6 +158,12 @@ export class Lease implements Disposable {
     this.#scheduler.giveBack(this.#slot, quiet)
   }
 
+  /** As `release()`, and the connection is closed instead of serving another lease: it is not to be used again. */
+  discard(): void {
+    if (!this.#isOver) this.#slot.closeReason ??= 'unclean'
+    this.release()
+  }
+
   [Symbol.dispose](): void {
     this.release()
   }

@@ -50,6 +50,10 @@ export type ErrorCode =
   | 'login_failed'
   | 'identity_mismatch'
   | 'identity_unknown'
+  | 'job_refused'
+  | 'job_outdated'
+  | 'job_running'
+  | 'load_timeout'
   | 'redis_unavailable'
   | 'registry_unavailable'
   | 'registry_too_new'
@@ -456,6 +460,40 @@ export class RedisUnavailableError extends TenantryError {
   readonly code = 'redis_unavailable'
   readonly publicDetail = 'A part of the service does not answer at present. Retry shortly.'
   override readonly retryAfterSeconds = 1
+}
+
+/** What was to be kept in a cache took longer to load than it may. It goes on; its outcome is nobody's. */
+export class LoadTimeoutError extends TenantryError {
+  readonly code = 'load_timeout'
+  readonly publicDetail = 'The request took longer than it may.'
+  constructor(ms: number) {
+    super(`a value for the cache was not loaded in ${ms} ms`)
+  }
+}
+
+/** A job that can never run, whatever is tried again: discard it. */
+export class JobRefusedError extends TenantryError {
+  readonly code = 'job_refused'
+  readonly publicDetail = 'The job is refused.'
+  /** Not an envelope; not sealed with a key of ours, or altered; too old; it has run; its tenant is gone. */
+  readonly reason: 'malformed' | 'forged' | 'expired' | 'replayed' | 'tenant_gone'
+  constructor(reason: JobRefusedError['reason'], message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
+
+/** The tenant's route has changed since the job was sealed. It does not run as it is: `renew()` it, or discard it. */
+export class JobOutdatedError extends TenantryError {
+  readonly code = 'job_outdated'
+  readonly publicDetail = 'The job was made before its tenant was moved or its login rotated.'
+}
+
+/** The same job runs at this moment, or the worker that ran it died a short while ago. */
+export class JobRunningError extends TenantryError {
+  readonly code = 'job_running'
+  readonly publicDetail = 'The job is running.'
+  override readonly retryAfterSeconds = 10
 }
 
 /** The registry backend did not answer in time, and nothing usable is held. */

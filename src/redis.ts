@@ -1,10 +1,12 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { InvalidConfigError, RedisUnavailableError } from './errors.ts'
+import type { RedisScript } from './redis/redis-script.ts'
 import type { Secret } from './secret.ts'
+
+export { RedisScript } from './redis/redis-script.ts'
 
 /** Milliseconds for a connection and its handshake; also what a silent connection with questions open is given. */
 const CONNECT_MS = 1_000
@@ -26,17 +28,6 @@ export const RedisOptions = z.strictObject({
 export type RedisOptions = z.input<typeof RedisOptions>
 
 type Argument = string | number | Buffer
-
-/** A Lua script, which is sent whole only where Redis does not know it yet. Every key it touches is in `keys`. */
-export class RedisScript {
-  readonly source: string
-  readonly digest: string
-
-  constructor(source: string) {
-    this.source = source
-    this.digest = createHash('sha1').update(source).digest('hex') // the name that Redis gives it
-  }
-}
 
 /**
  * Connects to Redis. A Redis that is not there is no error: calls fail at once until it is.

@@ -13,12 +13,14 @@ export const STATUS = {
   unsupported: 400,
   unauthorized: 401,
   forbidden: 403,
+  job_refused: 403,
   role_not_isolated: 403,
   tenant_suspended: 403,
   tenant_unknown: 404,
   not_found: 404,
   method_not_allowed: 405,
   already_exists: 409,
+  job_outdated: 409,
   revision_conflict: 409,
   precondition_failed: 409,
   tenant_deleted: 410,
@@ -44,6 +46,7 @@ export const STATUS = {
   acquire_timeout: 503,
   answers_full: 503,
   circuit_open: 503,
+  job_running: 503,
   nested_lease: 503,
   not_warm: 503,
   redis_unavailable: 503,
@@ -57,6 +60,7 @@ export const STATUS = {
   too_many_streams: 503,
   too_many_waiters: 503,
   lease_expired: 504,
+  load_timeout: 504,
   statement_timeout: 504,
   result_too_large: 507,
 } as const satisfies Record<ErrorCode, number>
@@ -95,14 +99,20 @@ export function problemOf(error: TenantryError, requestId: string): Problem {
   }
 }
 
+export function problemHeaders(error: TenantryError, problem: Problem): Record<string, string> {
+  return {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    ...(problem.retryAfterSeconds === undefined ? {} : { 'retry-after': String(problem.retryAfterSeconds) }),
+    ...(problem.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    ...(error instanceof MethodNotAllowedError ? { allow: error.allowed.join(', ') } : {}),
+  }
+}
+
 /** Answers through the context, so that headers set before (the request id) go out with it. */
 export function answerProblem(c: Context, error: TenantryError, requestId: string): Response {
   const problem = problemOf(error, requestId)
-  c.header('content-type', 'application/problem+json')
-  c.header('cache-control', 'no-store')
-  if (problem.retryAfterSeconds !== undefined) c.header('retry-after', String(problem.retryAfterSeconds))
-  if (problem.status === 401) c.header('www-authenticate', 'Bearer')
-  if (error instanceof MethodNotAllowedError) c.header('allow', error.allowed.join(', '))
+  for (const [name, value] of Object.entries(problemHeaders(error, problem))) c.header(name, value)
   // Hono's type knows no 499, which nobody reads; every other status here is one it knows.
   return c.body(JSON.stringify(problem), problem.status as ContentfulStatusCode)
 }

@@ -1,0 +1,3 @@
+import { describeCrossing } from './crossing/crossing.ts'
+
+describeCrossing({ requests: 10_000, killEveryMs: 200, rotateEveryMs: 300 })

@@ -1,0 +1,3 @@
+import { describeRandomDirt } from './random-dirt.ts'
+
+describeRandomDirt(1_000)

@@ -37,6 +37,8 @@ export interface QueryInternals extends Promise<unknown> {
   /** After dispatch: a named statement; one that this connection knew already. */
   prepare?: boolean
   prepared?: boolean
+  /** After dispatch. A statement that is known keeps the columns it was described with, the same array each time. */
+  readonly statement?: { readonly columns?: readonly DriverColumn[] | null } | null
   /** Of the statement as it was sent: texts, once it was. */
   parameters?: unknown
   execute(): this

@@ -1,9 +1,11 @@
-import type { Connection, TypeProfile } from './connection.ts'
+import type { Connection, HearMessage, TypeProfile } from './connection.ts'
 import type { DriverQuery } from './driver-query.ts'
 
 export interface DispatchOptions {
   /** The cap in bytes on what the answer holds before its reader takes it: the whole of it, or a cursor's batch. */
   readonly maxBytes?: number
+  /** Hears what the driver's result leaves out. */
+  readonly hear?: HearMessage
 }
 
 /** A connection that can carry the query objects of postgres.js, too: what the `sql` handles need. */

@@ -6,14 +6,15 @@ import type { CommandTag } from './residue.ts'
 
 /**
  * A query object of the driver for a statement of ours.
+ * @param Kind the class it is made of
  * @throws {InvalidRequestError} for what cannot be sent.
  */
-export function queryOf(statement: Statement, profile: TypeProfile): DriverQuery {
+export function queryOf(statement: Statement, profile: TypeProfile, Kind = DriverQuery): DriverQuery {
   const { text, params = [], multiple = false, prepare = true } = statement
   if (text.includes('\0')) throw new InvalidRequestError('A statement may not hold a NUL character.')
   if (multiple && params.length > 0)
     throw new InvalidRequestError('Several statements in one text take no parameters.')
-  const query = new DriverQuery([text], params, neverHandled, null, {
+  const query = new Kind([text], params, neverHandled, null, {
     prepare: prepare && !multiple,
     simple: multiple,
   })

@@ -3,6 +3,7 @@ import { CLOSE, DriverClient, Query } from '../../src/connection/driver.ts'
 import { DriverQuery } from '../../src/connection/driver-query.ts'
 import { DriverSocket } from '../../src/connection/driver-socket.ts'
 import { logIn } from '../../src/connection/login.ts'
+import { OneTripQuery } from '../../src/connection/one-trip-query.ts'
 import { startSession } from './driver-session.ts'
 import { type Ground, startGround } from './ground.ts'
 
@@ -72,6 +73,29 @@ describe('a connection', () => {
       prepare: false,
     })
     expect(rows).toEqual([{ statement: 'select 1 as n' }, { statement: 'select 1 as n ' }])
+  })
+
+  it('sends a statement with parameters at once where it is not told to ask for their types first', async () => {
+    await using session = await startSession(ground)
+    const messages = async (Kind: typeof DriverQuery) => {
+      const before = session.client.socket.writes
+      const query = new Kind(['select $1::int as n'], ['5'], session.send, null, { prepare: false })
+      expect(await query).toEqual([{ n: 5 }])
+      return session.client.socket.writes - before
+    }
+    expect([await messages(DriverQuery), await messages(OneTripQuery)]).toEqual([2, 1])
+    const wrong = new OneTripQuery(['selec $1'], ['5'], session.send, null, { prepare: false })
+    await expect(wrong).rejects.toMatchObject({ code: '42601' })
+    expect(await session.ask('select 6 as n')).toEqual([{ n: 6 }])
+  })
+
+  it('keeps the columns of a named statement with its query, the same array each time', async () => {
+    await using session = await startSession(ground)
+    const [first, second] = [session.query('select 3 as n'), session.query('select 3 as n')]
+    await first
+    await second
+    expect(first.statement?.columns).toMatchObject([{ name: 'n', type: 23 }])
+    expect(second.statement?.columns).toBe(first.statement?.columns)
   })
 
   it('says on the query whether it was prepared, and whether that was known', async () => {

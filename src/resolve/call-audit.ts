@@ -1,12 +1,11 @@
-import type { KeyRecord } from '../registry/key-record.ts'
 import type { AuditEntry, Registry } from '../registry/registry.ts'
-import type { CallObserver, CallRefusal } from './call-observer.ts'
+import type { CallObserver, CallRefusal, CallSubject } from './call-observer.ts'
 
 const HOUR_MS = 3_600_000
 const WRITE_EVERY_MS = 60_000
-/** Pairs of key and tenant counted one by one in an hour; the rest of the hour's is counted together for each key. */
+/** Pairs of caller and tenant counted one by one in an hour; the rest of the hour's is counted together for each key. */
 const MAX_COUNTED = 10_000
-/** Tenants that one key is refused in an hour, counted one by one: whoever tries names must not fill the audit. */
+/** Tenants that one caller is refused in an hour, counted one by one: whoever tries names must not fill the audit. */
 const MAX_REFUSED = 100
 /** Tenants that one entry names: it has to fit into a value of Consul. */
 const TENANTS_IN_ENTRY = 50
@@ -15,12 +14,15 @@ const OTHERS = '*'
 
 interface Count {
   readonly hour: number
-  readonly key: string
+  readonly kind: 'key' | 'token' | 'session'
+  readonly id: string
   readonly tenant: string
-  /** Of a tenant's own key: whose it is. */
+  /** Of a tenant's own key or token: whose it is. */
   readonly of: string | null
   /** Undefined: it was served. */
   readonly why: CallRefusal | undefined
+  /** Where the first one came from, if that is known. */
+  readonly client: string | undefined
   /** Not in the audit yet. */
   pending: number
   isWritten: boolean
@@ -36,14 +38,14 @@ export interface CallAuditTerms {
 }
 
 /**
- * Counts cross-tenant attempts, and uses of service keys, for each key, tenant and hour, and writes them into the audit: the
+ * Counts cross-tenant attempts, and uses of service keys, for each caller, tenant and hour, and writes them into the audit: the
  * first ones within a minute, the rest when the hour is over. Until `close()`, which writes what is left.
  */
 export class CallAudit implements CallObserver, AsyncDisposable {
   readonly #registry: Pick<Registry, 'commit'>
   readonly #terms: Required<CallAuditTerms>
   readonly #counts = new Map<string, Count>()
-  /** Hour and key → tenants that it was refused. */
+  /** Hour and actor → tenants that it was refused. */
   readonly #refused = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #writing: Promise<void> = Promise.resolve()
@@ -55,12 +57,12 @@ export class CallAudit implements CallObserver, AsyncDisposable {
     this.#timer = setInterval(() => void this.write(), this.#terms.everyMs).unref()
   }
 
-  refused(key: KeyRecord, tenant: string, why: CallRefusal): void {
-    this.#count(key, tenant, why)
+  refused(subject: CallSubject, tenant: string, why: CallRefusal, client?: string): void {
+    this.#count(subject, tenant, why, client)
   }
 
-  served(key: KeyRecord, tenant: string): void {
-    this.#count(key, tenant, undefined)
+  served(key: CallSubject, tenant: string): void {
+    this.#count(key, tenant, undefined, undefined)
   }
 
   /** Writes what is due: the first of an hour, and what is left of hours that are over. Never rejects. */
@@ -79,28 +81,46 @@ export class CallAudit implements CallObserver, AsyncDisposable {
     return this.close()
   }
 
-  #count(key: KeyRecord, tenant: string, why: CallRefusal | undefined): void {
+  #count(subject: CallSubject, tenant: string, why: CallRefusal | undefined, client?: string): void {
     const hour = Math.floor(this.#terms.now() / HOUR_MS)
-    const nameOf = (whose: string) => `${hour} ${key.id} ${why ?? ''} ${whose}`
-    const counted = this.#counts.get(nameOf(tenant))
-    const count = counted ?? this.#counts.get(nameOf(OTHERS)) ?? this.#begin(key, tenant, why, hour, nameOf)
+    const counted = (id: string, whose: string) => this.#counts.get(nameOf(hour, subject, id, why, whose))
+    const count =
+      counted(subject.id, tenant) ??
+      counted(subject.id, OTHERS) ??
+      counted(OTHERS, OTHERS) ??
+      this.#begin(hour, subject, tenant, why, client)
     count.pending += 1
   }
 
   #begin(
-    { id, scope }: KeyRecord,
+    hour: number,
+    subject: CallSubject,
     tenant: string,
     why: CallRefusal | undefined,
-    hour: number,
-    nameOf: (tenant: string) => string,
+    client: string | undefined,
   ): Count {
-    const refused = (this.#refused.get(`${hour} ${id}`) ?? 0) + 1
-    if (why !== undefined) this.#refused.set(`${hour} ${id}`, refused)
-    const isTooMany = this.#counts.size >= MAX_COUNTED || (why !== undefined && refused > MAX_REFUSED)
+    const isFull = this.#counts.size >= MAX_COUNTED
+    // There are as many keys as were made, but as many tokens as an issuer likes.
+    const id = isFull && subject.scope.kind === 'token' ? OTHERS : subject.id
+    const caller = `${hour} ${subject.scope.kind} ${id}`
+    const refused = (this.#refused.get(caller) ?? 0) + 1
+    if (why !== undefined) this.#refused.set(caller, refused)
+    const isTooMany = isFull || (why !== undefined && refused > MAX_REFUSED)
     const counted = isTooMany ? OTHERS : tenant
-    const of = scope.kind === 'tenant' ? scope.tenant : null
-    const count: Count = { hour, key: id, tenant: counted, of, why, pending: 0, isWritten: false }
-    this.#counts.set(nameOf(counted), count)
+    const { scope } = subject
+    const of = id !== OTHERS && 'tenant' in scope ? scope.tenant : null
+    const count: Count = {
+      hour,
+      kind: kindOf(scope.kind),
+      id,
+      tenant: counted,
+      of,
+      why,
+      client,
+      pending: 0,
+      isWritten: false,
+    }
+    this.#counts.set(nameOf(hour, subject, id, why, counted), count)
     return count
   }
 
@@ -137,32 +157,54 @@ export class CallAudit implements CallObserver, AsyncDisposable {
 }
 
 function refusalOf(
-  { hour, key, tenant, of, why = 'tenant_mismatch' }: Count,
+  { hour, kind, id, tenant, of, client, why = 'tenant_mismatch' }: Count,
   count: number,
 ): Omit<AuditEntry, 'at'> {
-  const detail = { why, count, hour: isoOf(hour), ...(of === null ? {} : { keyOf: of }) }
-  return { actor: `key:${key}`, action: 'call.refuse', target: tenant, tenant, detail }
+  const detail = {
+    why,
+    count,
+    hour: isoOf(hour),
+    ...(of === null ? {} : { [`${kind}Of`]: of }),
+    ...(client === undefined ? {} : { client }),
+  }
+  const actor = kind === 'session' ? kind : `${kind}:${id}`
+  return { actor, action: 'call.refuse', target: tenant, tenant, detail }
 }
 
 function useOf(
-  { key, hour }: Count,
+  { id, hour }: Count,
   counts: readonly Count[],
   pending: readonly number[],
 ): Omit<AuditEntry, 'at'> {
   const each = counts.map(({ tenant }, index) => [`tenant ${tenant}`, pending[index] ?? 0] as const)
   return {
-    actor: `key:${key}`,
+    actor: `key:${id}`,
     action: 'call.serve',
-    target: key,
+    target: id,
     detail: { hour: isoOf(hour), ...Object.fromEntries(each) },
   }
+}
+
+function kindOf(kind: CallSubject['scope']['kind']): Count['kind'] {
+  return kind === 'token' || kind === 'session' ? kind : 'key'
+}
+
+/** Ids hold no blanks. */
+function nameOf(
+  hour: number,
+  { scope }: CallSubject,
+  id: string,
+  why: CallRefusal | undefined,
+  tenant: string,
+): string {
+  return `${hour} ${scope.kind} ${id} ${why ?? ''} ${tenant}`
 }
 
 /** Of one key and one hour, and no more than fit into an entry. */
 function groups(counts: readonly Count[]): Count[][] {
   const byKey = new Map<string, Count[][]>()
   for (const count of counts) {
-    const name = `${count.hour} ${count.key}`
+    const name = `${count.hour} ${count.id}`
     const some = byKey.get(name) ?? [[]]
     byKey.set(name, some)
     const last = some.at(-1) ?? []

@@ -1,11 +1,11 @@
 import { NoTenantError, TenantUnknownError, UnauthorizedError } from '../errors.ts'
-import type { KeyRecord, KeyScope } from '../registry/key-record.ts'
-import type { Entry } from '../registry/registry.ts'
+import type { KeyRecord } from '../registry/key-record.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { CallObserver } from './call-observer.ts'
 import type { Caller } from './caller.ts'
 import { type AliasSource, HostResolver } from './host-resolver.ts'
+import { isForTenant, type ScopeOf, type TenantSource, tenantOfKey } from './key-tenant.ts'
 import { type KeySource, KeyVerifier } from './key-verifier.ts'
 
 /** What a request says of itself. */
@@ -17,9 +17,7 @@ export interface Claims {
 }
 
 /** The part of the directory that is read here. */
-export interface CallerSource extends KeySource, AliasSource {
-  tenant(id: TenantId, signal?: AbortSignal): Promise<Entry<'tenant'> | undefined>
-}
+export interface CallerSource extends KeySource, AliasSource, TenantSource {}
 
 export interface CallerResolverOptions {
   readonly baseDomain?: string | undefined
@@ -28,8 +26,6 @@ export interface CallerResolverOptions {
   /** Default: nobody. */
   readonly observer?: CallObserver
 }
-
-type ScopeOf<K extends KeyScope['kind']> = Extract<KeyScope, { kind: K }>
 
 /**
  * Claims → caller. A tenant key names its tenant, and host and header must agree with it; a service key must
@@ -81,10 +77,7 @@ export class CallerResolver {
     host: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<TenantRecord> {
-    const tenant = (await this.#source.tenant(scope.tenant, signal))?.record
-    // A key outlives neither its tenant nor an earlier tenant of the same name.
-    if (!tenant || tenant.generation !== scope.generation)
-      throw new UnauthorizedError(`the tenant ${scope.tenant} of generation ${scope.generation} is gone`)
+    const tenant = await tenantOfKey(this.#source, scope, signal)
     const byHost = host === undefined ? undefined : await this.#hosts.agreedTenantOf(host, signal)
     for (const other of [named, byHost])
       if (other !== undefined && other !== tenant.id) {
@@ -111,7 +104,7 @@ export class CallerResolver {
       throw new TenantUnknownError(`the header names ${id}, the host ${byHost}`)
     }
     if (!tenant) throw new TenantUnknownError(`tenant ${id} is not in the registry`)
-    if (!hasLabels(tenant, scope.labels)) {
+    if (!isForTenant(scope, tenant)) {
       this.#observer?.refused(key, id, 'labels_differ')
       throw new TenantUnknownError(`service key ${key.id} is not for tenant ${id}: its labels differ`)
     }
@@ -123,8 +116,4 @@ export class CallerResolver {
     if (host === undefined) return undefined
     return isNamed ? this.#hosts.agreedTenantOf(host, signal) : this.#hosts.tenantOf(host, signal)
   }
-}
-
-function hasLabels(tenant: TenantRecord, wanted: Readonly<Record<string, string>> | null): boolean {
-  return Object.entries(wanted ?? {}).every(([name, value]) => tenant.labels[name] === value)
 }

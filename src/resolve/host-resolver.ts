@@ -9,37 +9,57 @@ export interface AliasSource {
   tenantByAlias(kind: AliasKind, value: string, signal?: AbortSignal): Promise<Entry<'tenant'> | undefined>
 }
 
-/** Letters, digits, hyphens and dots; an IPv6 address in brackets; a port. Nothing else names a host. */
+/** What a host says: a tenant, another name that may be somebody's alias, or nothing. */
+export type HostReading = { readonly tenant: TenantId } | { readonly alias: string } | undefined
+
+/** A name of 253 characters, a dot at its end and a port. */
+const MAX_LENGTH = 260
+/**
+ * Letters, digits, hyphens and dots; an IPv6 address in brackets; a port. Nothing else names a host: one in other
+ * letters travels as its `xn--` form, which is what aliases are compared in.
+ */
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::\d{1,5})?$/
 
-/** Host → tenant: the label before the base domain, or a hostname that is an alias of the tenant. */
+/** Host → tenant: the label before a base domain, or a hostname that is an alias of the tenant. */
 export class HostResolver {
   readonly #aliases: AliasSource
-  readonly #suffix: string | undefined
-  readonly #baseDomain: string | undefined
+  readonly #baseDomains: ReadonlySet<string>
+  /** With the dot before them, the longest first: `acme.eu.example.com` is below `eu.example.com`. */
+  readonly #suffixes: readonly string[]
 
-  /** @param baseDomain `acme.<baseDomain>` names the tenant `acme`; undefined: only aliases name tenants. */
-  constructor(aliases: AliasSource, baseDomain: string | undefined) {
+  /** @param baseDomains `acme.<base domain>` names the tenant `acme`; undefined: only aliases name tenants. */
+  constructor(aliases: AliasSource, baseDomains: string | readonly string[] | undefined) {
     this.#aliases = aliases
-    this.#baseDomain = baseDomain?.toLowerCase()
-    this.#suffix = this.#baseDomain === undefined ? undefined : `.${this.#baseDomain}`
+    const domains = [baseDomains ?? []].flat().map((domain) => domain.toLowerCase())
+    this.#baseDomains = new Set(domains)
+    this.#suffixes = domains.map((domain) => `.${domain}`).sort((a, b) => b.length - a.length)
   }
 
   /**
-   * Undefined where the host names no tenant: the service's own name, an address, an unknown name.
-   * @throws {InvalidRequestError} not a host; {InvalidTenantIdError} the label before the base domain is no
-   * tenant id; {RegistryUnavailableError}
+   * Undefined for the service's own name, an address, a reserved label, a name without a dot.
+   * @throws {InvalidRequestError} not a host; {InvalidTenantIdError} the label before a base domain is no tenant id.
    */
-  async tenantOf(host: string, signal?: AbortSignal): Promise<TenantId | undefined> {
-    const name = HOST.exec(host.toLowerCase())?.[1]
+  read(host: string): HostReading {
+    const name = host.length > MAX_LENGTH ? undefined : HOST.exec(host.toLowerCase())?.[1]
     if (name === undefined) throw new InvalidRequestError('The Host header is not a host name.')
     // No alias is without a dot, and `tenantry:3000` inside a cluster must not cost a look-up each.
-    if (!name.includes('.') || isIP(name) || name === this.#baseDomain) return undefined
-    if (this.#suffix !== undefined && name.endsWith(this.#suffix)) {
-      const label = name.slice(0, -this.#suffix.length)
-      return isReservedTenantId(label) ? undefined : parseTenantId(label)
-    }
-    return (await this.#aliases.tenantByAlias('hostname', name, signal))?.record.id
+    if (!name.includes('.') || name.startsWith('[') || isIP(name) || this.#baseDomains.has(name))
+      return undefined
+    const suffix = this.#suffixes.find((each) => name.endsWith(each))
+    if (suffix === undefined) return { alias: name }
+    const label = name.slice(0, -suffix.length)
+    return isReservedTenantId(label) ? undefined : { tenant: parseTenantId(label) }
+  }
+
+  /**
+   * Undefined where the host names no tenant: as `read`, and an unknown name.
+   * @throws as `read`; {RegistryUnavailableError}
+   */
+  async tenantOf(host: string, signal?: AbortSignal): Promise<TenantId | undefined> {
+    const reading = this.read(host)
+    if (reading === undefined) return undefined
+    if ('tenant' in reading) return reading.tenant
+    return (await this.#aliases.tenantByAlias('hostname', reading.alias, signal))?.record.id
   }
 
   /**

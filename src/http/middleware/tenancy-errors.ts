@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto'
+import { inspect } from 'node:util'
+import type { Context, ErrorHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { TenantryError } from '../../errors.ts'
+import { answerProblem, asTenantryError, problemHeaders, problemOf } from '../problem.ts'
+
+const REQUEST_ID = /^[\w\-=]{1,64}$/
+
+/**
+ * For `app.onError`: answers errors of this package as problem details (RFC 9457), wherever in the application they
+ * were thrown.
+ * @param otherwise answers all others. Default: as Hono does, an `HTTPException` by its own response, and anything else
+ * by status 500 and a line to standard error.
+ */
+export function tenancyErrors(otherwise: ErrorHandler = answerDefect): ErrorHandler {
+  return (error, c) => {
+    const own = error instanceof HTTPException ? error.cause : error
+    return own instanceof TenantryError ? answerProblem(c, own, requestIdOf(c)) : otherwise(error, c)
+  }
+}
+
+/**
+ * A refusal as Hono's own exception: an application without `onError` answers it right, and one with sees it, with the
+ * error of ours as its cause. It leaves no header on the context for an answer that the application makes instead.
+ */
+export function refusal(c: Context, error: TenantryError): HTTPException {
+  const problem = problemOf(error, requestIdOf(c))
+  const { status } = problem
+  const res = new Response(JSON.stringify(problem), { status, headers: problemHeaders(error, problem) })
+  // Hono's type knows no 499, which nobody reads.
+  return new HTTPException(status as ContentfulStatusCode, { res, cause: error, message: error.message })
+}
+
+/** As `hono/request-id` leaves it, where the application uses that. */
+function requestIdOf(c: Context): string {
+  const known: unknown = c.get('requestId')
+  return typeof known === 'string' && REQUEST_ID.test(known) ? known : randomUUID()
+}
+
+function answerDefect(error: Error, c: Context): Response {
+  if (error instanceof HTTPException) return error.getResponse()
+  process.stderr.write(`${inspect(error)}\n`)
+  return answerProblem(c, asTenantryError(error), requestIdOf(c))
+}

@@ -1,22 +1,17 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { ANSWER_SETTINGS, type AnswerSettings, answerLines, answerSettings } from './answer-settings.ts'
 import { closestName } from './closest-name.ts'
 import { InvalidConfigError } from './errors.ts'
+import { LIMIT_SETTINGS, type LimitSettings, limitLines, limitSettings, planLines } from './limit-settings.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './router/options.ts'
-import { Secret } from './secret.ts'
+import type { Secret } from './secret.ts'
+import { SECRET_SETTINGS, secretOf } from './secret-settings.ts'
 import { about, integer, secret, text } from './setting-kinds.ts'
 
 const PREFIX = 'TENANTRY_'
 const MAX_TIMER_MS = 2_147_483_647
 
-/** `kid:base64` of 32 bytes; more than one where a key is being rotated, the first is the one that seals. */
-const KEYS =
-  /^\s*[A-Za-z0-9_-]{1,64}:[A-Za-z0-9+/]{43}=(?:\s*,\s*[A-Za-z0-9_-]{1,64}:[A-Za-z0-9+/]{43}=)*\s*$/
-const KEYS_ALLOWED = 'kid:base64 of 32 random bytes (`tenantry init` makes one)'
 const HOST = /^[A-Za-z0-9.:_-]{1,255}$/
-const REGISTRY = /^\s*(?:(?:postgres|postgresql|consul|consul\+https?):\/\/\S+|file:.+)\s*$/
-const REGISTRY_ALLOWED = 'postgres://…, consul://… or file:PATH'
 const HTTP_URL = /^https?:\/\/[^/?#@\s]+\/?$/
 
 /** The router's options are settings of the same names: `maxPools` is `MAX_POOLS`. Bounds are written there only. */
@@ -33,17 +28,9 @@ const routerSettings = Object.fromEntries(
 )
 
 const Environment = z.strictObject({
-  /** Where tenants, servers and keys are kept. */
-  REGISTRY_URL: secret(REGISTRY, REGISTRY_ALLOWED),
-  REGISTRY_URL_FILE: text(/^.+$/, 'the path of a readable file that holds the URL'),
+  ...SECRET_SETTINGS,
   /** Whether a process that finds an older schema brings it to what it knows. */
   REGISTRY_MIGRATE: text(/^(?:on-start|by-hand)$/, 'on-start or by-hand'),
-  /** Opens and seals what the data plane needs: the passwords of tenants' roles. */
-  MASTER_KEY: secret(KEYS, KEYS_ALLOWED),
-  MASTER_KEY_FILE: text(/^.+$/, 'the path of a readable file that holds the key'),
-  /** Opens and seals admin passwords: only where tenants are made, never needed to serve them. */
-  ADMIN_KEY: secret(KEYS, KEYS_ALLOWED),
-  ADMIN_KEY_FILE: text(/^.+$/, 'the path of a readable file that holds the key'),
   HOST: text(HOST, 'a host name or an address'),
   PORT: integer(0, 65_535),
   OPS_HOST: text(HOST, 'a host name or an address'),
@@ -60,6 +47,7 @@ const Environment = z.strictObject({
   /** Of the verifiers of roles that the router alone logs in as. */
   SCRAM_ITERATIONS: integer(1, 100_000),
   ...ANSWER_SETTINGS,
+  ...LIMIT_SETTINGS,
   LOG_LEVEL: text(
     /^(?:fatal|error|warn|info|debug|trace|silent)$/,
     'fatal, error, warn, info, debug, trace or silent',
@@ -76,10 +64,12 @@ export const ALLOWED: ReadonlyMap<string, string> = new Map(
   ]),
 )
 
-export interface Settings extends AnswerSettings {
+export interface Settings extends AnswerSettings, LimitSettings {
   /** May hold a password. */
   readonly registryUrl: Secret | undefined
   readonly migrate: boolean
+  /** May hold a password. */
+  readonly redisUrl: Secret | undefined
   readonly masterKey: Secret | undefined
   readonly adminKey: Secret | undefined
   readonly host: string
@@ -147,8 +137,11 @@ export function effectiveLines(settings: Settings): string[] {
     line('SNAPSHOT_FILE', settings.snapshotFile ?? 'not set'),
     line('SCRAM_ITERATIONS', settings.scramIterations),
     ...answerLines(settings).map(([name, value]) => line(name, value)),
+    `${PREFIX}REDIS_URL=${settings.redisUrl ? withoutCredentials(settings.redisUrl) : 'not set'}`,
+    ...limitLines(settings).map(([name, value]) => line(name, value)),
     line('LOG_LEVEL', settings.logLevel),
     ...ROUTER_FIELDS.map((field) => line(routerName(field), settings.router[field])),
+    ...planLines(settings),
   ]
 }
 
@@ -172,11 +165,13 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
   const opsHost = env.OPS_HOST ?? '127.0.0.1'
   const opsPort = env.OPS_PORT ?? 3001
   const router = routerOptions(env)
+  const refuse = (name: string, value: string | undefined, allowed: string) =>
+    void faults.push(fault(name, value, allowed))
   return {
-    registryUrl: secretOf('REGISTRY_URL', env, faults),
+    registryUrl: secretOf('REGISTRY_URL', env, refuse),
     migrate: env.REGISTRY_MIGRATE !== 'by-hand',
-    masterKey: secretOf('MASTER_KEY', env, faults),
-    adminKey: secretOf('ADMIN_KEY', env, faults),
+    masterKey: secretOf('MASTER_KEY', env, refuse),
+    adminKey: secretOf('ADMIN_KEY', env, refuse),
     host: env.HOST ?? '127.0.0.1',
     port: env.PORT ?? 3000,
     opsHost,
@@ -188,6 +183,8 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
     snapshotFile: env.SNAPSHOT_FILE,
     scramIterations: env.SCRAM_ITERATIONS ?? 4_096,
     ...answerSettings(env, router.maxResultBytes),
+    redisUrl: secretOf('REDIS_URL', env, refuse),
+    ...limitSettings(env, refuse),
     logLevel: env.LOG_LEVEL ?? 'info',
     drainTimeoutMs: router.drainTimeoutMs,
     router,
@@ -229,28 +226,6 @@ function impossibleSums({ router, given, ...settings }: Settings, portsMove: boo
       : []),
     ...(samePort ? [fault('OPS_PORT', settings.opsPort, `another port than ${PREFIX}PORT`)] : []),
   ]
-}
-
-const IN_A_FILE = {
-  REGISTRY_URL: { pattern: REGISTRY, allowed: REGISTRY_ALLOWED },
-  MASTER_KEY: { pattern: KEYS, allowed: KEYS_ALLOWED },
-  ADMIN_KEY: { pattern: KEYS, allowed: KEYS_ALLOWED },
-} as const
-
-function secretOf(name: keyof typeof IN_A_FILE, env: Environment, faults: string[]): Secret | undefined {
-  const value = env[name]
-  const file = env[`${name}_FILE`]
-  if (value && file) faults.push(fault(name, undefined, `either this or ${PREFIX}${name}_FILE, not both`))
-  if (value || !file) return value
-  const { pattern, allowed } = IN_A_FILE[name]
-  try {
-    const content = readFileSync(file, 'utf8')
-    if (pattern.test(content)) return new Secret(content.trim())
-    faults.push(fault(`${name}_FILE`, file, `a file that holds ${allowed}`))
-  } catch {
-    faults.push(fault(`${name}_FILE`, file, 'the path of a readable file'))
-  }
-  return undefined
 }
 
 function describe(issue: z.core.$ZodIssue, given: ReadonlyMap<string, string>): string[] {

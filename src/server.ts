@@ -9,12 +9,12 @@ import { isLoopback } from './http/loopback.ts'
 import { Mutations } from './http/mutations.ts'
 import { operatorApp } from './http/operator-app.ts'
 import { tenantApp } from './http/tenant-app.ts'
-import { LoginKeeper } from './lifecycle/login/login-keeper.ts'
-import { Recovery } from './lifecycle/operation/recovery.ts'
 import { ownKeys } from './lifecycle/own-keys.ts'
 import type { LifecycleParts } from './lifecycle/parts.ts'
 import { ServiceMeans } from './lifecycle/postponed/service-means.ts'
-import { SpareKeeper } from './lifecycle/provision/spare/spare-keeper.ts'
+import { Upkeep } from './lifecycle/upkeep.ts'
+import type { Limiter } from './limits/limiter.ts'
+import { openLimiter } from './limits/open-limiter.ts'
 import { announcing } from './registry/announcing-registry.ts'
 import { MasterKeys } from './registry/master-keys.ts'
 import { RegistryAccess } from './registry/registry-access.ts'
@@ -79,7 +79,12 @@ export async function startService(
     migrate: settings.migrate,
     onFault: (fault) => log.warn({ err: fault }, 'registry'),
   })
-  const core = new Core(settings, access, sealers, log)
+  const redisGone = (err: Error) => log.warn({ err }, 'redis is gone')
+  const limiter = await openLimiter(access, settings, redisGone).catch(async (error: unknown) => {
+    await access.close()
+    throw error
+  })
+  const core = new Core(settings, access, limiter, sealers, log)
   try {
     const stallMs = settings.streamStallTimeoutMs
     const [operatorDeps, tenantDeps] = [core.operatorDeps(), core.tenantDeps()]
@@ -128,25 +133,31 @@ class Core {
   readonly operations: OperationStreams
   readonly mutations = new Mutations()
   readonly #access: RegistryAccess
+  readonly #limiter: Limiter
   readonly #router: TenantRouter
   readonly #metrics: Metrics
   readonly #routerLog: Disposable
   readonly #audit: ServiceAudit
   readonly #means: ServiceMeans
   readonly #sealers: Sealers
-  #recovery: Recovery | undefined
-  #spares: SpareKeeper | undefined
-  #logins: LoginKeeper | undefined
+  upkeep: Upkeep | undefined
 
-  constructor(settings: ServiceSettings, access: RegistryAccess, sealers: Sealers, log: Log) {
+  constructor(
+    settings: ServiceSettings,
+    access: RegistryAccess,
+    limiter: Limiter,
+    sealers: Sealers,
+    log: Log,
+  ) {
     this.settings = settings
     this.log = log
     this.#access = access
+    this.#limiter = limiter
     this.#sealers = sealers
     const { directory, registry } = access
     const backends = lateOpener(sealers.sealer, registry, settings.router)
     this.#router = new TenantRouter(directory, backends, settings.router)
-    this.#metrics = new Metrics({ router: this.#router, directory, version: VERSION })
+    this.#metrics = new Metrics({ router: this.#router, directory, version: VERSION, limits: limiter })
     this.#routerLog = logRouter(this.#router, log)
     const unwritten = auditFaults(this.#metrics, log)
     this.#audit = new ServiceAudit(this.#router, registry, unwritten)
@@ -166,6 +177,7 @@ class Core {
     return {
       router: this.#router,
       callers: new CallerResolver(this.#access.directory, { baseDomain, observer: this.#audit.calls }),
+      limiter: this.#limiter,
       limits: { maxRows, maxResultBytes, maxStreamBytes, statementTimeoutMs },
       maxBufferedBytes,
       stallMs: this.settings.streamStallTimeoutMs,
@@ -226,16 +238,7 @@ class Core {
   #recover(): void {
     if (this.#sealers.adminSealer === undefined || this.health.isDraining) return
     const run = (work: () => Promise<void>) => this.mutations.run(work)
-    const { spares, logins, recovery } = logUpkeep(this.log)
-    this.#spares = new SpareKeeper(this.lifecycle(), { ...spares, run })
-    this.#logins = new LoginKeeper(this.lifecycle(), this.#router, { ...logins, run })
-    this.#recovery = new Recovery(this.lifecycle(), { ...recovery, run })
-  }
-
-  stopRecovery(): void {
-    this.#recovery?.[Symbol.dispose]()
-    this.#spares?.[Symbol.dispose]()
-    this.#logins?.[Symbol.dispose]()
+    this.upkeep = new Upkeep(this.lifecycle(), this.#router, run, logUpkeep(this.log))
   }
 
   /** When nothing asks any more. */
@@ -247,6 +250,7 @@ class Core {
     this.#routerLog[Symbol.dispose]()
     await this.#audit.close()
     await this.#means.postponed.close()
+    await this.#limiter.close()
     this.#metrics[Symbol.dispose]()
     await this.#access.close()
   }
@@ -284,7 +288,7 @@ class RunningService implements Service {
     log.info({ drainTimeoutMs }, 'draining')
     events.close()
     operations.close()
-    this.#core.stopRecovery()
+    this.#core.upkeep?.[Symbol.dispose]()
     await Promise.all([this.#tenant.stop(drainTimeoutMs), mutations.drain(drainTimeoutMs)])
     await this.#core.close()
     await this.#operator.stop(OPERATOR_DRAIN_MS)

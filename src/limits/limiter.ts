@@ -34,6 +34,8 @@ export interface LimiterParts {
   }
   /** Counts for all processes; it stays the caller's. Without it each process counts its share. */
   readonly redis?: CountingRedis | undefined
+  /** Closes what the limiter was given for itself alone. */
+  readonly onClosed?: () => Promise<void>
   /** Wall clock that overrides end by, ms. */
   readonly now?: () => number
 }
@@ -115,6 +117,7 @@ export class Limiter implements AsyncDisposable {
   /** Of Redis only what it would forget on its own is left. */
   async close(): Promise<void> {
     this.#shared?.close()
+    await this.#parts.onClosed?.()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

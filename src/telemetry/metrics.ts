@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
+import type { LimiterStats } from '../limits/limiter.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
 import { poolGauges } from './pool-gauges.ts'
@@ -12,6 +13,7 @@ export interface MetricsSources {
   readonly router: Pick<TenantRouter, 'stats' | 'on'>
   readonly directory: Pick<Directory, 'stalenessSeconds' | 'stats'>
   readonly version: string
+  readonly limits?: { stats(): LimiterStats }
   /** Tenants that get series of their own, those with the most connections; the others are `other`. */
   readonly topTenants?: number
 }
@@ -25,7 +27,7 @@ export class Metrics implements Disposable {
   readonly #auditFailures: Counter
   readonly #readPools: () => void
 
-  constructor({ router, directory, version, topTenants = 20 }: MetricsSources) {
+  constructor({ router, directory, version, limits, topTenants = 20 }: MetricsSources) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     new Gauge({
@@ -52,6 +54,7 @@ export class Metrics implements Disposable {
         for (const [reason, count] of Object.entries(directory.stats().refused)) this.inc({ reason }, count)
       },
     })
+    if (limits !== undefined) limitCounters(limits, registers)
     this.#readPools = poolGauges(router, topTenants, registers)
     this.#requestSeconds = new Histogram({
       name: 'tenantry_request_duration_seconds',
@@ -100,6 +103,28 @@ export class Metrics implements Disposable {
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
     this.#registry.clear()
   }
+}
+
+function limitCounters(limits: { stats(): LimiterStats }, registers: Registry[]): void {
+  new Counter({
+    name: 'tenantry_ratelimit_decisions_total',
+    help: 'Requests of tenants that have limits, by what was decided.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [result, count] of Object.entries(limits.stats().decisions)) this.inc({ result }, count)
+    },
+  })
+  new Counter({
+    name: 'tenantry_ratelimit_fallback_total',
+    help: 'Requests that were decided on without Redis, which was gone.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(limits.stats().fallbacks)
+    },
+  })
 }
 
 /** Counters and histograms, which need every event. */

@@ -7,6 +7,7 @@ import { type OperatorAppDeps, operatorApp } from '../../src/http/operator-app.t
 import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
 import { type TenantAppDeps, tenantApp } from '../../src/http/tenant-app.ts'
 import { ServiceMeans } from '../../src/lifecycle/postponed/service-means.ts'
+import { Limiter } from '../../src/limits/limiter.ts'
 import { aliasId } from '../../src/registry/alias-record.ts'
 import { announcing } from '../../src/registry/announcing-registry.ts'
 import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
@@ -45,7 +46,10 @@ export interface Ask {
 export interface HttpWorldOptions {
   readonly world?: WorldOptions
   readonly tenantApp?: Partial<
-    Pick<TenantAppDeps, 'limits' | 'maxBodyBytes' | 'requestTimeoutMs' | 'maxBufferedBytes' | 'stallMs'>
+    Pick<
+      TenantAppDeps,
+      'limits' | 'limiter' | 'maxBodyBytes' | 'requestTimeoutMs' | 'maxBufferedBytes' | 'stallMs'
+    >
   >
   readonly operatorApp?: Partial<Pick<OperatorAppDeps, 'metricsAccess'>>
   readonly topTenants?: number
@@ -93,6 +97,7 @@ export class HttpWorld implements AsyncDisposable {
         baseDomain: BASE_DOMAIN,
         ...(options.now ? { now: options.now } : {}),
       }),
+      limiter: new Limiter({ router }),
       limits: {
         maxRows: 1_000,
         maxResultBytes: 1_000_000,

@@ -24,8 +24,15 @@ describe('200', () => {
         maxStreamBytes: 10_000_000,
         statementTimeoutMs: 10_000,
         maxConnections: null,
+        requestsPerMinute: null,
+        concurrency: null,
+        overrideUntil: null,
       },
-      use: { connections: { idle: expect.any(Number), leased: 0, opening: 0 }, waiting: 0 },
+      use: {
+        connections: { idle: expect.any(Number), leased: 0, opening: 0 },
+        waiting: 0,
+        requests: { left: null, resetSeconds: 0, active: null },
+      },
     })
   })
 

@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { z } from 'zod'
 import { type NeonRequest, runNeon } from '../../query/neon/run-neon.ts'
@@ -32,13 +32,13 @@ export const sqlRoute = (
   router: Leasing,
   callers: CallerResolver,
   limits: QueryLimits,
-  terms: AnswerTerms & { readonly maxBodyBytes: number },
+  terms: AnswerTerms & { readonly maxBodyBytes: number; readonly limited: MiddlewareHandler<TenantEnv> },
 ) => {
   const app = new Hono<TenantEnv>()
   app.onError(answerFault)
   app.use('/sql', neonHeaders)
   app.options('/sql', preflight)
-  app.post('/sql', connectionStringCaller(callers), bodyCap(terms.maxBodyBytes), async (c) => {
+  app.post('/sql', connectionStringCaller(callers), bodyCap(terms.maxBodyBytes), terms.limited, async (c) => {
     const request = requestOf(c, await jsonBody(c.req, z.unknown()))
     const answer = await answerJson(c, terms, (held) =>
       runNeon(router, c.get('caller'), request, limits, held, c.get('signal')),

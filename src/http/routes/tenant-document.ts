@@ -49,10 +49,18 @@ const OwnTenant = z.strictObject({
     maxStreamBytes: z.int(),
     statementTimeoutMs: z.int(),
     maxConnections: z.int().nullable(),
+    requestsPerMinute: z.int().nullable(),
+    concurrency: z.int().nullable(),
+    overrideUntil: z.iso.datetime().nullable(),
   }),
   use: z.strictObject({
     connections: z.strictObject({ idle: z.int(), leased: z.int(), opening: z.int() }),
     waiting: z.int(),
+    requests: z.strictObject({
+      left: z.int().nullable(),
+      resetSeconds: z.int(),
+      active: z.int().nullable(),
+    }),
   }),
 })
 

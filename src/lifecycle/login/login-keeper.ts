@@ -19,7 +19,7 @@ export interface LoginListener {
   run(work: () => Promise<void>): Promise<void>
 }
 
-interface FailedOpenings {
+export interface FailedOpenings {
   on(
     event: 'openFailed',
     listener: (failed: Pick<RouterEvents['openFailed'], 'tenant' | 'error'>) => void,

@@ -1,0 +1,18 @@
+import { createMiddleware } from 'hono/factory'
+import type { Limiter } from '../../limits/limiter.ts'
+import { tellLimits } from '../limit-headers.ts'
+import type { TenantEnv } from '../request-context.ts'
+import { whenAnswered } from '../when-answered.ts'
+
+/** Lets requests run that the limits of the caller's tenant have room for; each counts until its answer is out. */
+export const limitedCaller = (limiter: Pick<Limiter, 'enter'>) =>
+  createMiddleware<TenantEnv>(async (c, next) => {
+    const admission = await limiter.enter(c.var.caller.tenant)
+    tellLimits(c, admission.standing)
+    if (!admission.isAdmitted) throw admission.refusal
+    try {
+      await next()
+    } finally {
+      whenAnswered(c, () => admission.passage[Symbol.dispose]())
+    }
+  })

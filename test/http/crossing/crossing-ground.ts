@@ -5,7 +5,8 @@ import type { KeyRecord, KeyScope } from '../../../src/registry/key-record.ts'
 import { openLog } from '../../../src/telemetry/log.ts'
 import { audit } from '../../support/world-records.ts'
 import { BASE_DOMAIN, type HttpWorld } from '../http-world.ts'
-import { Wire, type WireAsk } from './wire.ts'
+import { neonHeaders } from '../neon-headers.ts'
+import { Wire } from './wire.ts'
 
 /** By which key a request comes, and what names its tenant. */
 export type Way = 'tenant' | 'tenant-host' | 'service-header' | 'service-host'
@@ -52,12 +53,19 @@ export class CrossingGround implements AsyncDisposable {
   }
 
   /** What makes a request one of the tenant. */
-  as(tenant: string, way: Way): Pick<WireAsk, 'key' | 'host' | 'headers'> {
-    const host = { host: `${tenant}.${BASE_DOMAIN}` }
-    if (way === 'tenant') return { key: this.keyOf(tenant) }
-    if (way === 'tenant-host') return { key: this.keyOf(tenant), ...host }
-    if (way === 'service-host') return { key: this.#serviceKey, ...host }
-    return { key: this.#serviceKey, headers: { 'x-tenant-id': tenant } }
+  as(tenant: string, way: Way): Record<string, string> {
+    const authorization = `Bearer ${way.startsWith('tenant') ? this.keyOf(tenant) : this.#serviceKey}`
+    const host = `${tenant}.${BASE_DOMAIN}`
+    if (way === 'tenant') return { authorization }
+    if (way === 'service-header') return { authorization, 'x-tenant-id': tenant }
+    return { authorization, host }
+  }
+
+  /** The same for /sql, whose credential names the tenant by itself. */
+  asNeon(tenant: string, way: Way): Record<string, string> {
+    const key = way.startsWith('tenant') ? this.keyOf(tenant) : this.#serviceKey
+    const host = way.endsWith('host') ? { host: `${tenant}.${BASE_DOMAIN}` } : {}
+    return { ...neonHeaders(key, tenant), ...host }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,24 +1,30 @@
 import type { RequestWork } from './request-work.ts'
 import * as work from './request-work.ts'
+import * as sql from './sql-work.ts'
 
 const WEIGHTED: readonly (readonly [number, string, RequestWork])[] = [
-  [30, 'query', work.query],
-  [16, 'numbered', work.numbered],
+  [22, 'query', work.query],
+  [12, 'numbered', work.numbered],
   [6, 'where', work.where],
-  [5, 'lines', work.lines],
+  [4, 'lines', work.lines],
   [4, 'table', work.table],
   [1.5, 'streamLeft', work.streamLeft],
   [4, 'aborted', work.aborted],
   [1, 'timedOut', work.timedOut],
   [1, 'tooLarge', work.tooLarge],
-  [5, 'failing', work.failing],
+  [4, 'failing', work.failing],
   [3, 'raising', work.raising],
-  [6, 'commit', work.commit],
+  [4, 'commit', work.commit],
   [3, 'rollback', work.rollback],
   [4, 'dirty', work.dirty],
   [5, 'inspect', work.inspect],
   [2, 'foreignName', work.foreignName],
   [2, 'own', work.own],
+  [8, 'sqlQuery', sql.sqlQuery],
+  [6, 'sqlNumbered', sql.sqlNumbered],
+  [2, 'sqlFailing', sql.sqlFailing],
+  [4, 'sqlBatch', sql.sqlBatch],
+  [1, 'sqlForeignName', sql.sqlForeignName],
 ]
 const TOTAL = WEIGHTED.reduce((sum, [weight]) => sum + weight, 0)
 

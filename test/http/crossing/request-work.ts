@@ -21,9 +21,10 @@ export class DisturbedError extends Error {
   }
 }
 
-const DISTURBED = /"code":"(?:connection_lost|outcome_unknown)"|"(?:sqlstate|code)":"57P01"/
-const REFUSED = /"code":"server_unavailable"/
-const NOTES = 'select id, tenant, body from notes order by id'
+/** The codes of problems, and of `/sql`. */
+const DISTURBED = /"code":"(?:connection_lost|outcome_unknown|08006|08007|57P01)"|"sqlstate":"57P01"/
+const REFUSED = /"code":"(?:server_unavailable|08001)"/
+export const NOTES = 'select id, tenant, body from notes order by id'
 
 const anyWay = (): Way => WAYS[Math.floor(Math.random() * WAYS.length)] ?? 'tenant'
 
@@ -31,15 +32,11 @@ const anyWay = (): Way => WAYS[Math.floor(Math.random() * WAYS.length)] ?? 'tena
 export async function ask(
   { ground }: Terms,
   tenant: string,
-  request: Omit<WireAsk, 'key'>,
+  { headers, ...request }: Omit<WireAsk, 'headers'> & Partial<WireAsk>,
   way = anyWay(),
 ): Promise<WireAnswer> {
-  const own = ground.as(tenant, way)
-  const answer = await ground.wire.ask({
-    ...own,
-    ...request,
-    headers: { ...own.headers, ...request.headers },
-  })
+  const own = request.path === '/sql' ? ground.asNeon(tenant, way) : ground.as(tenant, way)
+  const answer = await ground.wire.ask({ ...request, headers: { ...own, ...headers } })
   expectOwn(ground.http.world, tenant, answer.said)
   if (DISTURBED.test(answer.text)) throw new DisturbedError(answer.text, false)
   if (REFUSED.test(answer.text)) throw new DisturbedError(answer.text, true)

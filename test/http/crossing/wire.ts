@@ -11,9 +11,8 @@ export interface WireAnswer {
 
 export interface WireAsk {
   readonly path: string
-  readonly key: string
-  readonly host?: string
-  readonly headers?: Readonly<Record<string, string>>
+  /** The credential is among them. */
+  readonly headers: Readonly<Record<string, string>>
   readonly body?: unknown
   /** Leaves with the first bytes of the body. */
   readonly leavesEarly?: boolean
@@ -45,8 +44,7 @@ export class Wire implements Disposable {
         path: ask.path,
         method: ask.body === undefined ? 'GET' : 'POST',
         headers: {
-          host: ask.host ?? this.#url.host,
-          authorization: `Bearer ${ask.key}`,
+          host: this.#url.host,
           ...(ask.body === undefined ? {} : { 'content-length': Buffer.byteLength(text) }),
           ...ask.headers,
         },

@@ -7,14 +7,15 @@ import {
   type HttpWorldOptions,
   startHttpWorld,
 } from '../http-world.ts'
+import { neonHeaders } from '../neon-headers.ts'
 import { SESSION_STATE, type SessionState } from './session-state.ts'
 
 /** Whose key it is: the tenant's own, whose SQL is foreign, or the team's. */
 export type KeyKind = 'tenant' | 'service'
 
 /** A way in that a key has: one statement, as a request of its own. */
-export type DoorName = 'query' | 'transaction'
-export const DOORS: readonly DoorName[] = ['query', 'transaction']
+export type DoorName = 'query' | 'transaction' | 'sql' | 'sql batch'
+export const DOORS: readonly DoorName[] = ['query', 'transaction', 'sql', 'sql batch']
 
 export interface Door {
   ask(sql: string, params?: readonly unknown[], signal?: AbortSignal): Promise<Answer>
@@ -48,20 +49,36 @@ export class HostileGround implements AsyncDisposable {
   }
 
   door(name: DoorName, kind: KeyKind = 'tenant'): Door {
-    const shared = {
-      key: kind === 'tenant' ? this.tenantKey : this.serviceKey,
-      headers: kind === 'tenant' ? {} : { 'x-tenant-id': 'evil' },
-    }
+    const key = kind === 'tenant' ? this.tenantKey : this.serviceKey
+    const ofService = kind === 'tenant' ? {} : { 'x-tenant-id': 'evil' }
     const send = (path: string, body: unknown, signal?: AbortSignal) =>
-      this.http.ask(path, { ...shared, body, ...(signal ? { signal } : {}) })
-    if (name === 'query')
-      return {
-        ask: (sql, params = [], signal) => send('/v1/query', { sql, params }, signal),
-        rows: ({ json }) => json.rows,
-      }
-    return {
-      ask: (sql, params = [], signal) => send('/v1/transaction', { statements: [{ sql, params }] }, signal),
-      rows: ({ json }) => json.results.at(-1).rows,
+      this.http.ask(path, {
+        ...(path === '/sql' ? { headers: neonHeaders(key, 'evil') } : { key, headers: ofService }),
+        body,
+        ...(signal ? { signal } : {}),
+      })
+    switch (name) {
+      case 'query':
+        return {
+          ask: (sql, params = [], signal) => send('/v1/query', { sql, params }, signal),
+          rows: ({ json }) => json.rows,
+        }
+      case 'transaction':
+        return {
+          ask: (sql, params = [], signal) =>
+            send('/v1/transaction', { statements: [{ sql, params }] }, signal),
+          rows: ({ json }) => json.results.at(-1).rows,
+        }
+      case 'sql':
+        return {
+          ask: (query, params = [], signal) => send('/sql', { query, params }, signal),
+          rows: ({ json }) => json.rows,
+        }
+      case 'sql batch':
+        return {
+          ask: (query, params = [], signal) => send('/sql', { queries: [{ query, params }] }, signal),
+          rows: ({ json }) => json.results.at(-1).rows,
+        }
     }
   }
 
@@ -84,7 +101,7 @@ export const UNDISTURBED = { faults: [], isAnswered: true, isQuick: true, ended:
 /** Milliseconds: far above what its select takes, far below what attacks last. */
 const QUICK_MS = 2_000
 /** Between its requests: it is to be there, not to take the machine. */
-const BREATH_MS = 5
+const BREATH_MS = 10
 
 /** Another tenant, that asks for its rows all the time, by its own key. */
 export class Neighbour {

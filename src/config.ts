@@ -3,10 +3,11 @@ import { ANSWER_SETTINGS, type AnswerSettings, answerLines, answerSettings } fro
 import { closestName } from './closest-name.ts'
 import { InvalidConfigError } from './errors.ts'
 import { LIMIT_SETTINGS, type LimitSettings, limitLines, limitSettings, planLines } from './limit-settings.ts'
+import { isAddressBlock } from './resolve/trusted-proxies.ts'
 import { type ResolvedRouterOptions, RouterOptions } from './router/options.ts'
 import type { Secret } from './secret.ts'
 import { SECRET_SETTINGS, secretOf } from './secret-settings.ts'
-import { about, integer, secret, text } from './setting-kinds.ts'
+import { about, integer, list, secret, text } from './setting-kinds.ts'
 
 const PREFIX = 'TENANTRY_'
 const MAX_TIMER_MS = 2_147_483_647
@@ -40,6 +41,11 @@ const Environment = z.strictObject({
   OPERATOR_KEY: secret(/^tk_[a-z0-9]{12}_[A-Za-z0-9_-]+$/, 'an operator key, tk_<id>_<secret>'),
   /** `acme.<BASE_DOMAIN>` names the tenant `acme`. */
   BASE_DOMAIN: text(/^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*$/, 'a lower-case domain name'),
+  /** Whose `X-Forwarded-For` and `X-Forwarded-Host` are believed. */
+  TRUSTED_PROXIES: list(
+    isAddressBlock,
+    'addresses and CIDR blocks with commas between them, such as 10.0.0.0/8,::1',
+  ),
   /** Milliseconds that a known, active tenant is served while the registry cannot be asked. */
   STALE_MAX_MS: integer(0, MAX_TIMER_MS),
   /** Where a process keeps what it holds of the registry, for the one that starts while the registry is down. */
@@ -79,6 +85,7 @@ export interface Settings extends AnswerSettings, LimitSettings {
   readonly opsUrl: string
   readonly operatorKey: Secret | undefined
   readonly baseDomain: string | undefined
+  readonly trustedProxies: readonly string[]
   readonly staleMaxMs: number
   readonly snapshotFile: string | undefined
   readonly scramIterations: number
@@ -133,6 +140,7 @@ export function effectiveLines(settings: Settings): string[] {
     line('OPS_HOST', settings.opsHost),
     line('OPS_PORT', settings.opsPort),
     line('BASE_DOMAIN', settings.baseDomain ?? 'not set'),
+    line('TRUSTED_PROXIES', settings.trustedProxies.join(',') || 'not set'),
     line('STALE_MAX_MS', settings.staleMaxMs),
     line('SNAPSHOT_FILE', settings.snapshotFile ?? 'not set'),
     line('SCRAM_ITERATIONS', settings.scramIterations),
@@ -179,6 +187,7 @@ function resolve(env: Environment, given: ReadonlySet<string>, faults: string[])
     opsUrl: env.OPS_URL ?? `http://${opsHost.includes(':') ? `[${opsHost}]` : opsHost}:${opsPort}`,
     operatorKey: env.OPERATOR_KEY,
     baseDomain: env.BASE_DOMAIN,
+    trustedProxies: env.TRUSTED_PROXIES ?? [],
     staleMaxMs: env.STALE_MAX_MS ?? 86_400_000,
     snapshotFile: env.SNAPSHOT_FILE,
     scramIterations: env.SCRAM_ITERATIONS ?? 4_096,

@@ -50,6 +50,7 @@ export type ErrorCode =
   | 'login_failed'
   | 'identity_mismatch'
   | 'identity_unknown'
+  | 'issuer_unavailable'
   | 'job_refused'
   | 'job_outdated'
   | 'job_running'
@@ -493,6 +494,13 @@ export class JobOutdatedError extends TenantryError {
 export class JobRunningError extends TenantryError {
   readonly code = 'job_running'
   readonly publicDetail = 'The job is running.'
+  override readonly retryAfterSeconds = 10
+}
+
+/** The keys of whoever signs an application's tokens cannot be had, and none are held. */
+export class IssuerUnavailableError extends TenantryError {
+  readonly code = 'issuer_unavailable'
+  readonly publicDetail = 'The credential cannot be checked now. Retry shortly.'
   override readonly retryAfterSeconds = 10
 }
 

@@ -172,11 +172,11 @@ class Core {
   }
 
   tenantDeps() {
-    const { router, maxRows, maxStreamBytes, maxBufferedBytes, maxBodyBytes, baseDomain } = this.settings
+    const { router, maxRows, maxStreamBytes, maxBufferedBytes, maxBodyBytes } = this.settings
     const { maxResultBytes, statementTimeoutMs, acquireTimeoutMs } = router
     return {
       router: this.#router,
-      callers: new CallerResolver(this.#access.directory, { baseDomain, observer: this.#audit.calls }),
+      callers: new CallerResolver(this.#access.directory, { ...this.settings, observer: this.#audit.calls }),
       limiter: this.#limiter,
       limits: { maxRows, maxResultBytes, maxStreamBytes, statementTimeoutMs },
       maxBufferedBytes,

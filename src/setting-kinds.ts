@@ -21,6 +21,15 @@ export const integer = (min: number, max: number) =>
 export const text = (pattern: RegExp, allowed: string) =>
   z.string().regex(pattern).optional().register(about, { allowed })
 
+/** Several, with commas between them. */
+export const list = (isAllowed: (item: string) => boolean, allowed: string) =>
+  z
+    .string()
+    .transform((value) => value.split(',').map((item) => item.trim()))
+    .pipe(z.array(z.string().refine(isAllowed)))
+    .optional()
+    .register(about, { allowed })
+
 export const secret = (pattern: RegExp, allowed: string) =>
   z
     .string()

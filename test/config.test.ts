@@ -98,6 +98,28 @@ describe('settings', () => {
     expect(router).toMatchObject({ maxPools: 4, maxConnectionsPerTenant: 4, maxOpeningPerServer: 2 })
   })
 
+  it('have lists of addresses, each of which is looked at', () => {
+    const given = ' 10.0.0.0/8, 192.168.1.7,::1/128 ,fd00::/8'
+    expect(readSettings({ TENANTRY_TRUSTED_PROXIES: given }).trustedProxies).toEqual([
+      '10.0.0.0/8',
+      '192.168.1.7',
+      '::1/128',
+      'fd00::/8',
+    ])
+    for (const wrong of [
+      '10.0.0.0/33',
+      '10.0.0.0/8,',
+      'nginx',
+      '10.0.0',
+      '::1/129',
+      '10.0.0.1-10.0.0.9',
+      '*',
+    ])
+      expect(faultsOf({ TENANTRY_TRUSTED_PROXIES: wrong })).toEqual([
+        `TENANTRY_TRUSTED_PROXIES is "${wrong}"; allowed: addresses and CIDR blocks with commas between them, such as 10.0.0.0/8,::1`,
+      ])
+  })
+
   it('count as not set when they are empty', () => {
     expect(readSettings({ TENANTRY_PORT: '', TENANTRY_BASE_DOMAIN: '' })).toMatchObject({
       port: 3000,

@@ -46,6 +46,7 @@ export const STATUS = {
   acquire_timeout: 503,
   answers_full: 503,
   circuit_open: 503,
+  issuer_unavailable: 503,
   job_running: 503,
   nested_lease: 503,
   not_warm: 503,

@@ -11,6 +11,8 @@ export interface RequestEnv {
     requestId: string
     /** Aborts, with an error of ours as its reason, when nobody waits for the answer any more. */
     signal: AbortSignal
+    /** The client's address, as far as it is known: on the tenant plane, once it was looked at who asks. */
+    client?: string | undefined
   }
 }
 

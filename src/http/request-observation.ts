@@ -29,7 +29,8 @@ export function observe(
   const { status } = c.res
   const route = routeOf(routePath(c, -1))
   observer.requestAnswered(route, status, seconds)
-  const fields = { plane, requestId: c.get('requestId'), method: c.req.method, route, status, seconds }
+  const [requestId, client] = [c.get('requestId'), c.get('client')]
+  const fields = { plane, requestId, client, method: c.req.method, route, status, seconds }
   if (c.error) logError(log, asTenantryError(c.error), fields)
   else log.debug(fields, 'request answered')
 }

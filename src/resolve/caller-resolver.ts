@@ -7,6 +7,7 @@ import type { Caller } from './caller.ts'
 import { type AliasSource, HostResolver } from './host-resolver.ts'
 import { isForTenant, type ScopeOf, type TenantSource, tenantOfKey } from './key-tenant.ts'
 import { type KeySource, KeyVerifier } from './key-verifier.ts'
+import { TrustedProxies } from './trusted-proxies.ts'
 
 /** What a request says of itself. */
 export interface Claims {
@@ -14,6 +15,8 @@ export interface Claims {
   readonly host: string | undefined
   /** The value of `X-Tenant-ID`. */
   readonly tenant: string | undefined
+  /** The client's address, for the audit. */
+  readonly client?: string | undefined
 }
 
 /** The part of the directory that is read here. */
@@ -21,6 +24,8 @@ export interface CallerSource extends KeySource, AliasSource, TenantSource {}
 
 export interface CallerResolverOptions {
   readonly baseDomain?: string | undefined
+  /** Addresses and CIDR blocks whose word counts for where a request came from. Default: nobody's. */
+  readonly trustedProxies?: readonly string[]
   /** Wall clock in milliseconds, for expiry. */
   readonly now?: () => number
   /** Default: nobody. */
@@ -33,6 +38,8 @@ export interface CallerResolverOptions {
  * reads the same outside: `tenant_unknown`.
  */
 export class CallerResolver {
+  /** For whoever makes claims of requests. */
+  readonly proxies: TrustedProxies
   readonly #source: CallerSource
   readonly #keys: KeyVerifier
   readonly #hosts: HostResolver
@@ -43,6 +50,7 @@ export class CallerResolver {
     this.#keys = new KeyVerifier(source, options.now)
     this.#hosts = new HostResolver(source, options.baseDomain)
     this.#observer = options.observer
+    this.proxies = new TrustedProxies(options.trustedProxies ?? [])
   }
 
   /**
@@ -57,7 +65,7 @@ export class CallerResolver {
         return {
           key,
           trust: 'foreign',
-          tenant: await this.#ownTenant(key, key.scope, named, claims.host, signal),
+          tenant: await this.#ownTenant(key, key.scope, named, claims, signal),
         }
       case 'service':
         return {
@@ -74,14 +82,14 @@ export class CallerResolver {
     key: KeyRecord,
     scope: ScopeOf<'tenant'>,
     named: TenantId | undefined,
-    host: string | undefined,
+    { host, client }: Claims,
     signal: AbortSignal | undefined,
   ): Promise<TenantRecord> {
     const tenant = await tenantOfKey(this.#source, scope, signal)
     const byHost = host === undefined ? undefined : await this.#hosts.agreedTenantOf(host, signal)
     for (const other of [named, byHost])
       if (other !== undefined && other !== tenant.id) {
-        this.#observer?.refused(key, other, 'tenant_mismatch')
+        this.#observer?.refused(key, other, 'tenant_mismatch', client)
         throw new TenantUnknownError(`a key of tenant ${tenant.id} was used for ${other}`)
       }
     return tenant
@@ -100,12 +108,12 @@ export class CallerResolver {
       throw new NoTenantError('a service key was used without X-Tenant-ID or a tenant host')
     const tenant = (await this.#source.tenant(id, signal))?.record
     if (byHost !== undefined && byHost !== id) {
-      this.#observer?.refused(key, id, 'names_differ')
+      this.#observer?.refused(key, id, 'names_differ', claims.client)
       throw new TenantUnknownError(`the header names ${id}, the host ${byHost}`)
     }
     if (!tenant) throw new TenantUnknownError(`tenant ${id} is not in the registry`)
     if (!isForTenant(scope, tenant)) {
-      this.#observer?.refused(key, id, 'labels_differ')
+      this.#observer?.refused(key, id, 'labels_differ', claims.client)
       throw new TenantUnknownError(`service key ${key.id} is not for tenant ${id}: its labels differ`)
     }
     this.#observer?.served(key, id)

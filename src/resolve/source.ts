@@ -51,7 +51,7 @@ export type Proof = OwnProof | AnyProof
 export interface Prover {
   /**
    * Undefined where the request has no credential of this kind.
-   * @throws {UnauthorizedError} where it has one that is not valid. {TenantUnknownError | RegistryUnavailableError}
+   * @throws {UnauthorizedError} where it has one that is not valid. {TenantUnknownError | IssuerUnavailableError | RegistryUnavailableError}
    */
   prove(facts: RequestFacts, signal?: AbortSignal): Promise<Proof | undefined>
 }

@@ -4,6 +4,7 @@ import type { CallerResolver } from '../../resolve/caller-resolver.ts'
 import { readConnectionString } from '../../resolve/connection-string.ts'
 import { NeonHeader } from '../neon/sql-headers.ts'
 import type { TenantEnv } from '../request-context.ts'
+import { originOf } from '../request-origin.ts'
 import { singleHeader } from '../single-header.ts'
 
 /** As `resolvedCaller`, where a connection string says who asks and for which tenant; the host of the request must agree. */
@@ -22,7 +23,8 @@ export const connectionStringCaller = (callers: CallerResolver) =>
     const named = singleHeader(c.req, 'x-tenant-id')
     if (named !== undefined && named !== tenant)
       throw new TenantUnknownError('X-Tenant-ID and the connection string name different tenants')
-    const host = singleHeader(c.req, 'host') ?? new URL(c.req.url).host
-    c.set('caller', await callers.resolve({ authorization, tenant, host }, c.get('signal')))
+    const origin = originOf(c, callers.proxies)
+    c.set('client', origin.client)
+    c.set('caller', await callers.resolve({ ...origin, authorization, tenant }, c.get('signal')))
     await next()
   })

@@ -1,5 +1,5 @@
 import { type CryptoKey, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose'
-import { RegistryUnavailableError } from '../../errors.ts'
+import { IssuerUnavailableError } from '../../errors.ts'
 import { type KeyOf, keySet } from './key-set.ts'
 
 export interface RemoteKeySetTerms {
@@ -43,7 +43,7 @@ export class RemoteKeySet {
   }
 
   /**
-   * @throws jose's errors where no key of the set fits. {RegistryUnavailableError} where there is no set, and none to be had.
+   * @throws jose's errors where no key of the set fits. {IssuerUnavailableError} where there is no set, and none to be had.
    */
   async keyOf(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     if (this.#usable() === undefined) await this.#renew()
@@ -93,7 +93,7 @@ export class RemoteKeySet {
   #present(): { readonly keyOf: KeyOf } {
     const held = this.#usable()
     if (held === undefined)
-      throw new RegistryUnavailableError(`there is no key set of ${this.#url}`, { cause: this.#fault })
+      throw new IssuerUnavailableError(`there is no key set of ${this.#url}`, { cause: this.#fault })
     return held
   }
 

@@ -38,7 +38,7 @@ export class TokenVerifier {
   /**
    * What the issuer signed.
    * @throws {UnauthorizedError} whatever is wrong with it; the message, for the log, says what.
-   * {RegistryUnavailableError} where the issuer's keys cannot be had.
+   * {IssuerUnavailableError} where the issuer's keys cannot be had.
    */
   async verify(token: string): Promise<JWTPayload> {
     const { issuer, audience, algorithms, tenantClaim, leewaySeconds } = this.#options

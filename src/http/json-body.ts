@@ -41,7 +41,8 @@ export async function bodyText(request: HonoRequest): Promise<string> {
   }
 }
 
-function parsed(text: string): unknown {
+/** @throws {InvalidRequestError} */
+export function parsed(text: string): unknown {
   try {
     return text === '' ? {} : JSON.parse(text)
   } catch {

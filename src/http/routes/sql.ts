@@ -6,11 +6,11 @@ import type { QueryLimits } from '../../query/query-limits.ts'
 import type { Leasing } from '../../query/tenant-lease.ts'
 import type { CallerResolver } from '../../resolve/caller-resolver.ts'
 import { reasonOf } from '../answer-errors.ts'
-import { checked, jsonBody } from '../json-body.ts'
+import { checked, parsed } from '../json-body.ts'
 import { type AnswerTerms, answerJson } from '../large-answer.ts'
-import { bodyCap } from '../middleware/body-cap.ts'
 import { connectionStringCaller } from '../middleware/connection-string-caller.ts'
-import { drainBody } from '../neon/drained-body.ts'
+import { bodyWithin } from '../neon/body-within.ts'
+import { drainBody } from '../neon/drain-body.ts'
 import { faultOf } from '../neon/sql-fault.ts'
 import { echo, isTold, NeonHeader, neonHeaders, preflight, transactionOf } from '../neon/sql-headers.ts'
 import type { TenantEnv } from '../request-context.ts'
@@ -38,8 +38,8 @@ export const sqlRoute = (
   app.onError(answerFault)
   app.use('/sql', neonHeaders)
   app.options('/sql', preflight)
-  app.post('/sql', connectionStringCaller(callers), bodyCap(terms.maxBodyBytes), terms.limited, async (c) => {
-    const request = requestOf(c, await jsonBody(c.req, z.unknown()))
+  app.post('/sql', connectionStringCaller(callers), terms.limited, async (c) => {
+    const request = requestOf(c, parsed(await bodyWithin(c, terms.maxBodyBytes)))
     const answer = await answerJson(c, terms, (held) =>
       runNeon(router, c.get('caller'), request, limits, held, c.get('signal')),
     )

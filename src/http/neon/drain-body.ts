@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { TenantEnv } from '../request-context.ts'
 
 /** A larger body loses its connection instead. */
-const MAX_DRAINED_BYTES = 67_108_864
+export const MAX_DRAINED_BYTES = 67_108_864
 
 /**
  * Reads over what has not been read of the body, so that a client that still writes it hears the answer:

@@ -1,0 +1,35 @@
+import type { Context } from 'hono'
+import { BodyTooLargeError, CancelledError, InvalidRequestError } from '../../errors.ts'
+import { bodyText } from '../json-body.ts'
+import type { TenantEnv } from '../request-context.ts'
+import { MAX_DRAINED_BYTES } from './drain-body.ts'
+
+/**
+ * The text of a body that is within the cap. Of one whose length is not told, all is read before it is refused.
+ * @throws {BodyTooLargeError} {InvalidRequestError} {CancelledError} the client went away in the middle of it.
+ */
+export async function bodyWithin(c: Context<TenantEnv>, maxBytes: number): Promise<string> {
+  const length = c.req.header('content-length')
+  if (length !== undefined && c.req.header('transfer-encoding') !== undefined)
+    throw new InvalidRequestError('Content-Length and Transfer-Encoding exclude each other.')
+  if (length === undefined) return countedText(c.req.raw.body, maxBytes)
+  // Node reads no more than the length says, and asking for the body's stream here would halve throughput.
+  if (!(Number(length) <= maxBytes)) throw new BodyTooLargeError(maxBytes)
+  return bodyText(c.req)
+}
+
+async function countedText(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const part of body ?? []) {
+      bytes += part.length
+      if (bytes <= maxBytes) parts.push(part)
+      if (bytes > MAX_DRAINED_BYTES) break
+    }
+  } catch (cause) {
+    throw new CancelledError('the body ended early', { cause })
+  }
+  if (bytes > maxBytes) throw new BodyTooLargeError(maxBytes)
+  return Buffer.concat(parts).toString('utf8')
+}

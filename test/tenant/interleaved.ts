@@ -71,11 +71,13 @@ async function statements(sql: Sql, check: Check): Promise<void> {
 
 async function streams(sql: Sql, check: Check): Promise<void> {
   await sql`select n from generate_series(1, 5) n`.forEach(() => check('in a row callback'))
-  await sql`select n from generate_series(1, 4) n`.cursor(2, async () => {
+  const take = async () => {
     check('in a cursor callback')
     await later(0)
     check('in a cursor callback, after a timer')
-  })
+  }
+  // The driver awaits what a cursor's callback answers, and its type does not say so.
+  await sql`select n from generate_series(1, 4) n`.cursor(2, () => take() as unknown as undefined)
   for await (const _ of sql`select n from generate_series(1, 4) n`.cursor(2)) check('in a loop over a cursor')
 }
 

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createCache } from '../../src/scope/cache.ts'
+import { checkCache } from './random-cache.ts'
+import { type ScopeGround, startScopes } from './scope-ground.ts'
+
+let ground: ScopeGround
+beforeAll(async () => {
+  ground = await startScopes()
+})
+afterAll(() => ground[Symbol.asyncDispose]())
+
+describe('the caches of several tenants', () => {
+  it('give each what it wrote itself and nothing else, through 2,000 random operations', async () => {
+    await expect(checkCache(ground, 2_000, 8, 20_261_122)).resolves.toBeUndefined()
+  })
+
+  it('show nothing old to a tenant that was made anew, nor to one that has moved', async () => {
+    const acme = createCache({ redis: ground.redis, router: ground.world.router }).forTenant('acme')
+    for (const change of ['remake', 'raiseEpoch'] as const) {
+      await acme.set('k', 'old')
+      await ground[change]('acme')
+      expect(await acme.get('k')).toBeUndefined()
+      expect(await acme.getOrLoad('k', {}, () => 'new')).toBe('new')
+    }
+  })
+
+  it('keep what is loaded from a tenant that is made anew meanwhile', async () => {
+    const acme = createCache({ redis: ground.redis, router: ground.world.router }).forTenant('acme')
+    await acme.getOrLoad('other', {}, () => 1)
+    const loaded = await acme.getOrLoad('loaded', {}, async () => {
+      await ground.remake('acme')
+      return 'of the former'
+    })
+    expect(loaded).toBe('of the former')
+    expect(await acme.get('loaded')).toBeUndefined()
+  })
+
+  it('share no entry between two registries with the same tenants', async () => {
+    const { redis, world } = ground
+    const other = {
+      directory: world.router.directory,
+      registry: { ...world.registry, id: crypto.randomUUID() },
+    }
+    const here = createCache({ redis, router: world.router }).forTenant('globex')
+    const there = createCache({ redis, router: other as typeof world.router }).forTenant('globex')
+    await here.set('k', 'here')
+    await there.set('k', 'there')
+    expect([await here.get('k'), await there.get('k')]).toEqual(['here', 'there'])
+    await there.flush()
+    expect(await here.get('k')).toBe('here')
+  })
+})

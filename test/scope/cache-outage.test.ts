@@ -1,0 +1,98 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createCache, type TenantCache } from '../../src/scope/cache.ts'
+import { type ScopeGround, startScopes } from './scope-ground.ts'
+
+/** Milliseconds, as an application would have it. */
+const DEADLINE_MS = 40
+/** What a busy machine may add. */
+const BUSY_MS = 1_000
+
+let ground: ScopeGround
+let acme: TenantCache
+beforeEach(async () => {
+  ground = await startScopes(DEADLINE_MS)
+  acme = createCache({ redis: ground.redis, router: ground.world.router }).forTenant('acme')
+  await isKept()
+})
+afterEach(() => ground[Symbol.asyncDispose]())
+
+const isKept = () =>
+  vi.waitFor(async () => {
+    if (!(await acme.set('k', 'kept'))) throw new Error('it is not kept')
+  }, 10_000)
+const isBack = () =>
+  vi.waitFor(async () => {
+    await acme.set('probe', 1)
+    expect(await acme.get('probe')).toBe(1)
+  }, 10_000)
+
+describe('a cache whose Redis', () => {
+  it('was killed misses at once, loads, and keeps again when it is back', async () => {
+    await ground.server.kill()
+    const took = await eachMs(50, async () => {
+      expect(await acme.get('k')).toBeUndefined()
+      expect(await acme.getOrLoad('k', {}, () => 'loaded')).toBe('loaded')
+      expect(await acme.set('k', 1)).toBe(false)
+    })
+    expect(Math.max(...took)).toBeLessThan(DEADLINE_MS + BUSY_MS)
+    expect(median(took)).toBeLessThan(DEADLINE_MS / 2)
+    await ground.server.restart()
+    await isBack()
+  })
+
+  it('is stopped costs one deadline, then nothing, and is used again when it goes on', async () => {
+    ground.server.freeze()
+    const atOnce = await Promise.all(Array.from({ length: 10 }, () => eachMs(1, () => acme.get('k'))))
+    expect(Math.max(...atOnce.flat())).toBeLessThan(DEADLINE_MS + BUSY_MS)
+    const took = await eachMs(100, async () => {
+      expect(await acme.getOrLoad('k', {}, () => 'loaded')).toBe('loaded')
+    })
+    expect(median(took)).toBeLessThan(DEADLINE_MS / 2)
+    ground.server.resume()
+    await isBack()
+    expect(await acme.get('k')).toBe('kept')
+  })
+
+  it('did not hear of a delete shows nothing old when it is back', async () => {
+    ground.server.freeze()
+    await vi.waitFor(() => acme.get('k').then(() => expect(ground.redis.isAvailable).toBe(false)))
+    expect(await acme.delete('k')).toBe(false)
+    ground.server.resume()
+    await vi.waitFor(() => expect(ground.redis.isAvailable).toBe(true), 10_000)
+    expect(await acme.get('k')).toBeUndefined()
+    await isBack()
+    expect(await acme.get('k')).toBeUndefined()
+  })
+
+  it('is gone still loads once for all who ask', async () => {
+    await ground.server.kill()
+    let end = () => {}
+    const all = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    let loads = 0
+    const load = async () => {
+      loads++
+      await all
+      return loads
+    }
+    const asked = Array.from({ length: 20 }, () => acme.getOrLoad('k', {}, load))
+    await vi.waitFor(() => expect(loads).toBe(1))
+    await acme.get('k') // as far as all of them are by now
+    end()
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([1]))
+  })
+})
+
+/** Milliseconds of each of so many, one after the other. */
+async function eachMs(times: number, work: () => Promise<unknown>): Promise<number[]> {
+  const took: number[] = []
+  for (let at = 0; at < times; at++) {
+    const before = performance.now()
+    await work()
+    took.push(performance.now() - before)
+  }
+  return took
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]

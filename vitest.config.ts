@@ -20,7 +20,8 @@ export default defineConfig({
     })),
   },
   test: {
-    include: ['test/**/*.test.ts'],
+    // Of the other examples test/examples takes care.
+    include: ['test/**/*.test.ts', 'examples/{projects-api,before-after/after}/*.test.ts'],
     globalSetup: ['test/support/run-folder.ts', 'test/support/shared-postgres/global-setup.ts'],
     // Processes, not threads: a test may block its process without taking the others along.
     pool: 'forks',

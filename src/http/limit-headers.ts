@@ -6,7 +6,7 @@ import { outgoingOf } from './request-context.ts'
  * `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-10 writes them: what is allowed, and how
  * much of it is left. Where nobody counts, only the first.
  */
-export function tellLimits(c: Context, { allowance, remaining, resetMs, active }: Standing): void {
+export function limitHeaders({ allowance, remaining, resetMs, active }: Standing): [string, string][] {
   const { rate, concurrency } = allowance
   const policy: string[] = []
   const left: string[] = []
@@ -18,13 +18,15 @@ export function tellLimits(c: Context, { allowance, remaining, resetMs, active }
     policy.push(`"concurrency";q=${concurrency};qu="concurrent-requests"`)
     if (active !== null) left.push(`"concurrency";r=${Math.max(0, concurrency - active)}`)
   }
-  if (policy.length > 0) setHeader(c, 'ratelimit-policy', policy.join(', '))
-  if (left.length > 0) setHeader(c, 'ratelimit', left.join(', '))
+  const headers = { 'ratelimit-policy': policy.join(', '), ratelimit: left.join(', ') }
+  return Object.entries(headers).filter(([, value]) => value !== '')
 }
 
 /** On Node's own response where there is one: on the context it makes Hono build a `Headers` for each answer. */
-function setHeader(c: Context, name: string, value: string): void {
+export function tellLimits(c: Context, standing: Standing): void {
   const outgoing = outgoingOf(c)
-  if (outgoing) outgoing.setHeader(name, value)
-  else c.header(name, value)
+  for (const [name, value] of limitHeaders(standing)) {
+    if (outgoing) outgoing.setHeader(name, value)
+    else c.header(name, value)
+  }
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { onAnswerOver } from './client-gone.ts'
+import { leasedBody } from './middleware/leased-body.ts'
 import { outgoingOf } from './request-context.ts'
 
 /**
@@ -9,31 +10,13 @@ import { outgoingOf } from './request-context.ts'
 export function whenAnswered(c: Context, over: () => void): void {
   const outgoing = outgoingOf(c)
   if (outgoing) return onAnswerOver(outgoing, over)
+  // Without a server there is only the body to tell it.
   const { body } = c.res
-  if (body === null) return over()
-  const { status, statusText, headers } = c.res
-  c.res = undefined // else Hono would set the headers of the first one on the next
-  c.res = new Response(watched(body, over), { status, statusText, headers })
-}
-
-/** Without a server there is only the body to tell it. */
-function watched(body: ReadableStream<Uint8Array>, over: () => void): ReadableStream<Uint8Array> {
-  const reader = body.getReader()
-  return new ReadableStream<Uint8Array>({
-    async pull(sink) {
-      try {
-        const { done, value } = await reader.read()
-        if (!done) return sink.enqueue(value)
-        over()
-        sink.close()
-      } catch (error) {
-        over()
-        sink.error(error)
-      }
-    },
-    cancel(reason) {
-      over()
-      return reader.cancel(reason)
-    },
-  })
+  if (body === null || body.locked) return over()
+  const response = new Response(
+    leasedBody(body, (work) => work(), over),
+    c.res,
+  )
+  c.res = undefined // else Hono sets the headers of the first one on the next
+  c.res = response
 }

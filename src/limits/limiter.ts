@@ -40,6 +40,21 @@ export interface LimiterParts {
   readonly now?: () => number
 }
 
+/** As `LimiterOptions`, with what the limiter works on. */
+export interface CreateLimiterOptions extends LimiterOptions {
+  /** Whose tenants they are; the limiter closes with it. */
+  readonly router: LimiterParts['router'] & { atClose(close: () => Promise<void>): void }
+  /** Counts for all processes; it stays the caller's. Without it each process counts its share. */
+  readonly redis?: CountingRedis
+}
+
+/** @throws a `ZodError` where an option is none. */
+export function createLimiter({ router, redis, ...options }: CreateLimiterOptions): Limiter {
+  const limiter = new Limiter({ router, redis }, options)
+  router.atClose(() => limiter.close())
+  return limiter
+}
+
 /** One request that was asked about. */
 export type Admission =
   | {

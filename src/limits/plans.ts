@@ -40,8 +40,7 @@ export function allowanceOf(record: LimitedRecord, plans: ResolvedPlans, now: nu
   const named = label === undefined || !Object.hasOwn(plans.plans, label) ? undefined : plans.plans[label]
   const plan = named ?? plans.default
   const { requestLimits: own, limitsOverride } = record
-  const override =
-    limitsOverride !== undefined && now < Date.parse(limitsOverride.until) ? limitsOverride : undefined
+  const override = limitsOverride && now < Date.parse(limitsOverride.until) ? limitsOverride : undefined
   const requestsPerMinute =
     override?.requestsPerMinute ?? own?.requestsPerMinute ?? earlier(record) ?? plan.requestsPerMinute
   return {

@@ -24,6 +24,7 @@ export class Slots {
   readonly #unsure = new Map<string, { readonly key: string; readonly until: number }>()
   #timer: NodeJS.Timeout | undefined
   #isTending = false
+  #isClosed = false
 
   constructor(redis: SlotRedis) {
     this.#redis = redis
@@ -38,7 +39,7 @@ export class Slots {
   /** Redis holds it now. */
   hold(slot: string, key: string): void {
     this.#held.set(slot, key)
-    this.#timer ??= setInterval(() => void this.#tend(), RENEW_MS).unref()
+    this.#tendLater()
   }
 
   /** Nobody waits for it. */
@@ -50,12 +51,17 @@ export class Slots {
   /** Redis may hold it for nobody: it is told when it answers again. */
   doubt(slot: string, key: string): void {
     if (this.#unsure.size < MAX_UNSURE) this.#unsure.set(slot, { key, until: performance.now() + SLOT_MS })
-    this.#timer ??= setInterval(() => void this.#tend(), RENEW_MS).unref()
+    this.#tendLater()
   }
 
   /** Redis forgets those that are held when they run out. */
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#timer)
+  }
+
+  #tendLater(): void {
+    if (!this.#isClosed) this.#timer ??= setInterval(() => void this.#tend(), RENEW_MS).unref()
   }
 
   async #tend(): Promise<void> {

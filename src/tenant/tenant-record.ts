@@ -118,7 +118,7 @@ export const TenantRecord = keptRecord({
   limits: TenantLimits,
   /** Its own, instead of its plan's. Not in `limits`, where the version before refuses what it does not know. */
   requestLimits: RequestLimits.optional(),
-  limitsOverride: LimitsOverride.optional(),
+  limitsOverride: LimitsOverride.nullable().optional(),
   labels: Labels,
   schemaVersion: z.string().nullable().default(null),
   /** The operation that has the tenant; another begins only when that one is over. */

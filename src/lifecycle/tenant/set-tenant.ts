@@ -1,7 +1,13 @@
 import { z } from 'zod'
 import { InvalidRequestError, TenantDeletedError, TenantryError } from '../../errors.ts'
 import { adminTargetOf } from '../../registry/route.ts'
-import { Labels, TenantLimits, type TenantRecord } from '../../tenant/tenant-record.ts'
+import {
+  Labels,
+  LimitsOverride,
+  RequestLimits,
+  TenantLimits,
+  type TenantRecord,
+} from '../../tenant/tenant-record.ts'
 import { isDeleted } from '../../tenant/tenant-status.ts'
 import { auditEntry, type LifecycleParts } from '../parts.ts'
 import { connectionLimitFor, limitRole } from '../provision/role-settings.ts'
@@ -12,8 +18,9 @@ import { slotsOf } from './login-slots.ts'
 import { type TenantView, viewTenant } from './tenant-view.ts'
 
 const { maxConnections, statementTimeoutMs, maxResultBytes, requestsPerSecond, weight } = TenantLimits.shape
+const { requestsPerMinute, concurrency } = RequestLimits.shape
 
-/** Null takes a limit away (the router's own then holds), or a label; what is not named stays. */
+/** Null takes a limit away (the router's own then holds, or the plan's), a label, or the override; what is not named stays. */
 export const SetTenant = z.strictObject({
   limits: z
     .strictObject({
@@ -22,8 +29,17 @@ export const SetTenant = z.strictObject({
       maxResultBytes: maxResultBytes.nullable(),
       requestsPerSecond: requestsPerSecond.nullable(),
       weight: weight.unwrap().nullable().optional(),
+      requestsPerMinute: requestsPerMinute.nullable(),
+      concurrency: concurrency.nullable(),
     })
     .default({}),
+  /** Goes before plan and limits until its time. */
+  override: LimitsOverride.refine(
+    (given) => given.requestsPerMinute !== undefined || given.concurrency !== undefined,
+    'must name requestsPerMinute, concurrency or both',
+  )
+    .nullable()
+    .optional(),
   labels: z.record(Labels.keyType, Labels.valueType.nullable()).default({}),
 })
 export type SetTenant = z.input<typeof SetTenant>
@@ -54,29 +70,69 @@ export async function setTenant(
   actor: string,
 ): Promise<TenantSet> {
   const wanted = SetTenant.parse(input)
-  const named = [...Object.values(wanted.limits), ...Object.values(wanted.labels)]
+  const named = [...Object.values(wanted.limits), ...Object.values(wanted.labels), wanted.override]
   if (named.every((value) => value === undefined)) {
-    throw new InvalidRequestError('Nothing to change is named: give limits, labels or both.')
+    throw new InvalidRequestError(
+      'Nothing to change is named: give limits, an override, labels or several of them.',
+    )
   }
+  refuseContradictions(wanted)
   let changes: readonly FieldChange[] = []
   const { record, revision } = await decideTenant(parts.registry, id, ({ record: before }) => {
     if (isDeleted(before)) {
       throw new TenantDeletedError(`tenant ${id} is ${before.status}`)
     }
-    const limits = TenantLimits.parse(merged(before.limits, wanted.limits))
+    const { limits, requestLimits } = limitsAfter(before, wanted.limits)
+    const override = wanted.override && LimitsOverride.parse(merged({}, wanted.override))
+    const limitsOverride = override === undefined ? before.limitsOverride : override
     const labels = Labels.parse(merged(before.labels, wanted.labels))
     changes = [
-      ...differences('limits', before.limits, limits),
+      ...differences(
+        'limits',
+        { ...before.limits, ...before.requestLimits },
+        { ...limits, ...requestLimits },
+      ),
+      ...differences('override', before.limitsOverride ?? {}, limitsOverride ?? {}),
       ...differences('labels', before.labels, labels),
     ]
     if (changes.length === 0) return null
     const detail = Object.fromEntries(changes.map(({ field, from, to }) => [field, `${from} → ${to}`]))
-    return { change: { limits, labels }, audit: auditEntry(actor, 'tenant.set', id, detail) }
+    const change = {
+      limits,
+      labels,
+      ...(Object.keys(requestLimits).length > 0 || before.requestLimits ? { requestLimits } : {}),
+      ...(limitsOverride === undefined ? {} : { limitsOverride }),
+    }
+    return { change, audit: auditEntry(actor, 'tenant.set', id, detail) }
   })
   // Also where it was so already: the last time may have stopped in between.
   const isCapped = wanted.limits.maxConnections !== undefined && record.origin === 'provisioned'
   const caveat = isCapped ? await limitLogins(parts, record) : null
   return { tenant: viewTenant(record, revision), changes, caveat }
+}
+
+/** @throws {InvalidRequestError} */
+function refuseContradictions({ limits, override }: z.output<typeof SetTenant>): void {
+  if (typeof limits.requestsPerMinute === 'number' && typeof limits.requestsPerSecond === 'number')
+    throw new InvalidRequestError(
+      'requestsPerMinute and requestsPerSecond say the same in two ways: give one.',
+    )
+  if (override && Date.parse(override.until) <= Date.now())
+    throw new InvalidRequestError('override.until: must be in the future')
+}
+
+/** Of the two ways to write a rate, one that is named takes the other's place. */
+function limitsAfter(before: TenantRecord, wanted: z.output<typeof SetTenant>['limits']) {
+  const { requestsPerMinute, concurrency, ...others } = wanted
+  const { requestsPerSecond } = others
+  const perSecond = requestsPerSecond ?? (requestsPerMinute === undefined ? requestsPerSecond : null)
+  const perMinute = requestsPerMinute ?? (requestsPerSecond === undefined ? requestsPerMinute : null)
+  return {
+    limits: TenantLimits.parse(merged(before.limits, { ...others, requestsPerSecond: perSecond })),
+    requestLimits: RequestLimits.parse(
+      merged(before.requestLimits ?? {}, { requestsPerMinute: perMinute, concurrency }),
+    ),
+  }
 }
 
 /** The roles of a tenant that we made have a CONNECTION LIMIT above its own, which follows that. */
@@ -104,7 +160,7 @@ async function limitLogins(
   }
 }
 
-type Values = TenantRecord['labels'] | TenantRecord['limits']
+type Values = TenantRecord['labels'] | TenantRecord['limits'] | RequestLimits
 
 function merged(before: Values, wanted: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const kept = Object.entries({ ...before, ...definedIn(wanted) })

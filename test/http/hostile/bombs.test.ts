@@ -1,5 +1,7 @@
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Answer } from '../http-world.ts'
+import { neonHeaders } from '../neon-headers.ts'
 import { type DoorName, expectCleanRoom, HostileGround, stateBy, UNDISTURBED } from './hostile-ground.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -77,6 +79,31 @@ describe.each(FORMS)('a tenant key, by %s,', (name) => {
     expect(answer.status).toBe(200)
     expect(answer.text).not.toContain(notice)
     expect(ground.http.logLines.filter((line) => line.includes(notice))).toEqual([])
+  })
+})
+
+/** Far below the cap on bodies, and far above it once unpacked. */
+const PACKED = gzipSync(`{"sql":"select 1","query":"select 1"${' '.repeat(50_000_000)}}`)
+const NESTED = Buffer.from(
+  `{"sql":"select 1","query":"select 1","params":${'['.repeat(40_000)}${']'.repeat(40_000)}}`,
+)
+
+describe.each([
+  ['/v1/query', () => ({ authorization: `Bearer ${ground.tenantKey}` })],
+  ['/sql', () => neonHeaders(ground.tenantKey, 'evil')],
+] as const)('a request to %s', (path, headers) => {
+  it.each([
+    ['compressed', PACKED, { 'content-encoding': 'gzip' }],
+    ['compressed, and told to be JSON', PACKED, { 'content-type': 'application/json' }],
+    ['nested 40,000 deep', NESTED, {}],
+    ['no text', Buffer.from([0x7b, 0xff, 0xfe, 0x00, 0x7d]), {}],
+  ])('is refused where its body is %s', async (_, body, more) => {
+    const url = `http://127.0.0.1${path}`
+    const init = { method: 'POST', headers: { ...headers(), ...more }, body: new Uint8Array(body) }
+    const answer = await ground.http.tenants.request(url, init)
+    const text = await answer.text()
+    ground.http.keep(text)
+    expect([answer.status, text.length < 1_000]).toEqual([400, true])
   })
 })
 

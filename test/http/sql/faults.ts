@@ -24,7 +24,8 @@ interface Result {
 }
 
 // Parse boundaries: the client writes its body as JSON text, and the service its results.
-const bodyOf = (init: RequestInit) => JSON.parse(String(init.body)) as Body
+const textOf = ({ body }: RequestInit) => (typeof body === 'string' ? body : '')
+const bodyOf = (init: RequestInit) => JSON.parse(textOf(init)) as Body
 const resultOf = async (response: Response) => (await response.json()) as Result
 
 const answer = (body: unknown, { status, headers }: Response) =>
@@ -169,7 +170,7 @@ export const FAULTS: readonly Fault[] = [
   {
     what: 'a body read as latin1',
     caughtBy: 'letters beyond ASCII come as they went, in both directions',
-    hop: (url, init) => fetch(url, { ...init, body: Buffer.from(String(init.body)).toString('latin1') }),
+    hop: (url, init) => fetch(url, { ...init, body: Buffer.from(textOf(init)).toString('latin1') }),
   },
   {
     what: 'a password that is not decoded',

@@ -4,5 +4,5 @@ import type { SqlEndpoint } from './sql-ground.ts'
 export interface SqlCase {
   readonly name: string
   /** Rejects where the endpoint does not keep it. */
-  run(endpoint: SqlEndpoint): Promise<void>
+  readonly run: (endpoint: SqlEndpoint) => Promise<void>
 }

@@ -6,6 +6,9 @@ import { openLog } from '../../../src/telemetry/log.ts'
 import { type HttpWorld, type HttpWorldOptions, startHttpWorld } from '../http-world.ts'
 
 export const DOMAIN = 'db.example.test'
+/** The client's own way from a host to its endpoint, which is global as all its settings. */
+export const CLIENT_ENDPOINT = neonConfig.fetchEndpoint
+
 /** What the cases need in the database of acme, beside its notes. */
 const SCHEMA = `
   create type mood as enum ('sad', 'happy');
@@ -34,7 +37,7 @@ export interface SqlEndpoint {
   readonly sql: NeonQueryFunction<false, false>
   readonly full: NeonQueryFunction<false, true>
   /** Without the client, with its headers unless others are given. */
-  post(body: unknown, headers?: Record<string, string>): Promise<SqlAnswer>
+  readonly post: (body: unknown, headers?: Record<string, string>) => Promise<SqlAnswer>
   /** Postgres itself, as the same role in the same database. */
   readonly pg: pg.Client
   readonly http: HttpWorld
@@ -123,9 +126,8 @@ export class SqlGround implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The client's defaults, which it computes from these.
     neonConfig.fetchFunction = undefined
-    neonConfig.fetchEndpoint = (host) => `https://${host.replace(/^[^.]+\./, 'api.')}/sql`
+    neonConfig.fetchEndpoint = CLIENT_ENDPOINT
     await this.#pg.end()
     await this.#listener.stop(2_000)
     await this.http[Symbol.asyncDispose]()

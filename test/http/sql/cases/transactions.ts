@@ -91,7 +91,7 @@ export const transactions: readonly SqlCase[] = [
       "prepare transaction 'x'",
     ]) {
       const batch = [sql`insert into goods values ('b1', 1)`, sql.query(end), sql`select 1/0`]
-      await expect(sql.transaction(batch), end).rejects.toMatchObject({ code: '08P01' })
+      await expect(sql.transaction(batch)).rejects.toMatchObject({ code: '08P01' })
     }
     expect(await codes(endpoint)).toEqual([])
   }),

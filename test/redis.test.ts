@@ -119,6 +119,16 @@ describe('a Redis that is not there', () => {
     await vi.waitFor(() => expect(redis.isAvailable).toBe(true), 10_000)
   })
 
+  it('is not taken for gone where it was us who did not listen', async () => {
+    await using server = await startRedis()
+    await using redis = await openRedis(server.url, { onFault: () => undefined })
+    await vi.waitFor(async () => {
+      const call = redis.call('ping')
+      block(300)
+      expect(await call).toBe('PONG')
+    }, 10_000)
+  })
+
   it('is not asked by more calls at once than may wait', async () => {
     await using server = await startRedis()
     await using redis = await openRedis(server.url, { ...PATIENT, maxCalls: 2 })
@@ -142,6 +152,11 @@ describe('a Redis that is not there', () => {
     await vi.waitFor(async () => expect(await clientsOf(server)).toBe(1)) // who asks
   })
 })
+
+function block(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
 
 function thrownBy(work: () => unknown): unknown {
   try {

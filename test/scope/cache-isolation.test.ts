@@ -24,6 +24,19 @@ describe('the caches of several tenants', () => {
     }
   })
 
+  it('count no entry at another place than its own, not of the same tenant either', async () => {
+    const { redis, world, server } = ground
+    await server.command('flushall')
+    const acme = createCache({ redis, router: world.router }).forTenant('acme')
+    await acme.set('public', 'seen by all')
+    const [source] = await namesOfEntries()
+    await acme.set('private', 'seen by one')
+    const [target] = (await namesOfEntries()).filter((name) => name !== source)
+    await redis.call('copy', target ?? '', source ?? '', 'replace')
+    expect(await acme.get('private')).toBe('seen by one')
+    expect(await acme.get('public')).toBeUndefined()
+  })
+
   it('keep what is loaded from a tenant that is made anew meanwhile', async () => {
     const acme = createCache({ redis: ground.redis, router: ground.world.router }).forTenant('acme')
     await acme.getOrLoad('other', {}, () => 1)
@@ -50,3 +63,8 @@ describe('the caches of several tenants', () => {
     expect(await here.get('k')).toBe('here')
   })
 })
+
+async function namesOfEntries(): Promise<string[]> {
+  const keys = await ground.server.command('keys', '*')
+  return Array.isArray(keys) ? keys.map(String).filter((name) => !name.endsWith(':version')) : []
+}

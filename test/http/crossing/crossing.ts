@@ -57,13 +57,17 @@ async function runUnder(http: HttpWorld, terms: CrossingTerms) {
   http.world.router.on('opened', () => logins++)
   const disturber = await Disturber.start(http.world, terms)
   const startedAt = performance.now()
+  const cpu = process.cpuUsage()
   try {
     await runIn(http, terms.requests, tally)
   } finally {
     await disturber.end()
   }
+  const { user, system } = process.cpuUsage(cpu)
   const figures = {
     requests: tally.operations,
+    /** Of this process: service and clients together. */
+    cpuSeconds: Math.round((user + system) / 100_000) / 10,
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
     logins,
     kills: disturber.kills,

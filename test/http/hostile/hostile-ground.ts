@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'vitest'
 import {
   type Answer,
+  type Ask,
   BASE_DOMAIN,
   type HttpWorld,
   type HttpWorldOptions,
@@ -48,15 +49,21 @@ export class HostileGround implements AsyncDisposable {
     })
   }
 
-  door(name: DoorName, kind: KeyKind = 'tenant'): Door {
-    const key = kind === 'tenant' ? this.tenantKey : this.serviceKey
-    const ofService = kind === 'tenant' ? {} : { 'x-tenant-id': 'evil' }
+  /** @param key of that kind; default: the ground's own. */
+  door(name: DoorName, kind: KeyKind = 'tenant', key?: string): Door {
+    return this.#door(name, kind, key ?? (kind === 'tenant' ? this.tenantKey : this.serviceKey))
+  }
+
+  /** A request to evil. */
+  send(path: string, body: unknown, key: string, ask: Ask = {}): Promise<Answer> {
+    if (path === '/sql') return this.http.ask(path, { ...ask, headers: neonHeaders(key, 'evil'), body })
+    return this.http.ask(path, { ...ask, key, body })
+  }
+
+  #door(name: DoorName, kind: KeyKind, key: string): Door {
+    const headers = kind === 'tenant' ? {} : { 'x-tenant-id': 'evil' }
     const send = (path: string, body: unknown, signal?: AbortSignal) =>
-      this.http.ask(path, {
-        ...(path === '/sql' ? { headers: neonHeaders(key, 'evil') } : { key, headers: ofService }),
-        body,
-        ...(signal ? { signal } : {}),
-      })
+      this.send(path, body, key, { headers, ...(signal ? { signal } : {}) })
     switch (name) {
       case 'query':
         return {

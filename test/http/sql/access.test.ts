@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { neon } from '@neondatabase/serverless'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { makeKey } from '../../../src/registry/api-key.ts'
+import { formatApiKey, makeKey } from '../../../src/registry/api-key.ts'
 import { connectionStringOf, DOMAIN, SqlGround } from './sql-ground.ts'
 
 let ground: SqlGround
@@ -13,6 +15,8 @@ beforeAll(async () => {
 })
 afterAll(() => ground[Symbol.asyncDispose]())
 
+/** Of nobody. */
+const makeKeyText = () => formatApiKey(makeKey()).reveal()
 const SELECT = { query: 'select tenant from notes limit 1' }
 /** As the service's answer differs with every request. */
 const OWN = ['date', 'neon-request-id', 'x-request-id']
@@ -159,15 +163,31 @@ describe('how much it may be', () => {
     }
   })
 
-  it('hears out a body before it refuses a password', async () => {
-    const connectionString = connectionStringOf(`tk_${'a'.repeat(12)}_x`, `acme.${DOMAIN}`)
-    const large = { query: `select length('${'x'.repeat(8_000_000)}')` }
-    const { post } = ground.endpoint()
-    for (let round = 0; round < 3; round++) {
-      const { status } = await post(large, { 'neon-connection-string': connectionString })
-      expect(status).toBe(400)
-    }
-  })
+  it.each([
+    ['a body that is too large', () => ground.key, 413],
+    ['a wrong password', () => makeKeyText(), 400],
+  ])(
+    'hears out the body before it answers, so that who still writes it can read that: %s',
+    async (_, key, status) => {
+      const { sql } = ground.endpoint()
+      const sent = request(ground.url, {
+        method: 'POST',
+        headers: {
+          'content-length': 200_000,
+          'neon-connection-string': connectionStringOf(key(), `acme.${DOMAIN}`),
+        },
+      })
+      const answered = once(sent, 'response').then(([response]: IncomingMessage[]) => response?.statusCode)
+      sent.write('x'.repeat(1_000))
+      const others = async () => {
+        for (let round = 0; round < 10; round++) await sql`select 1`
+        return 'nothing yet'
+      }
+      expect(await Promise.race([answered, others()])).toBe('nothing yet')
+      sent.end('x'.repeat(199_000))
+      expect(await answered).toBe(status)
+    },
+  )
 
   it('refuses a body of untold length as it refuses one that says it', async () => {
     const { connectionString } = ground.endpoint()

@@ -1,4 +1,4 @@
-import { neon } from '@neondatabase/serverless'
+import { neon, types } from '@neondatabase/serverless'
 import { eq, relations, sql as text } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/neon-http'
 import * as column from 'drizzle-orm/pg-core'
@@ -46,6 +46,10 @@ const FULL = {
   isOpen: false,
 }
 
+/** Types whose parsers drizzle replaces for the whole process: dates and times, and lists of them. */
+const REPLACED = [1082, 1114, 1184, 1186, 1115, 1182, 1185, 1187, 1231]
+const parsers = REPLACED.map((oid) => [oid, types.getTypeParser(oid)] as const)
+
 let ground: SqlGround
 beforeAll(async () => {
   ground = await SqlGround.open()
@@ -53,7 +57,10 @@ beforeAll(async () => {
   ground.endpoint()
 })
 beforeEach(() => ground.http.world.execute('acme', 'truncate projects, tasks restart identity'))
-afterAll(() => ground[Symbol.asyncDispose]())
+afterAll(async () => {
+  for (const [oid, parse] of parsers) types.setTypeParser(oid, parse)
+  await ground[Symbol.asyncDispose]()
+})
 
 const client = () => neon(ground.endpoint().connectionString)
 

@@ -5,10 +5,20 @@ import type { TenantId } from './tenant-id.ts'
 /** `run` only: `enterWith` would leak the tenant into whatever else shares the async context. */
 const storage = new AsyncLocalStorage<TenantId>()
 
-export function runAsTenant<T>(tenant: TenantId, work: () => T): T {
-  return storage.run(tenant, work)
+/**
+ * Runs `work` with `tenant` as the ambient one, and gives what it gives. A query that sends itself when it is awaited, as
+ * those of postgres.js and Drizzle do, is awaited here: where the result is awaited, another tenant may be ambient.
+ */
+export function runAsTenant<T>(tenant: TenantId, work: () => PromiseLike<T>): Promise<T>
+export function runAsTenant<T>(tenant: TenantId, work: () => T): T
+export function runAsTenant(tenant: TenantId, work: () => unknown): unknown {
+  return storage.run(tenant, () => {
+    const result = work()
+    return isLazy(result) ? (async () => await result)() : result
+  })
 }
 
+/** The ambient tenant; undefined outside of `runAsTenant` and what is built on it. */
 export function currentTenant(): TenantId | undefined {
   return storage.getStore()
 }
@@ -24,4 +34,10 @@ export function requireTenant(): TenantId {
 export function refuseOtherTenant(tenant: TenantId): void {
   const ambient = storage.getStore()
   if (ambient !== undefined && ambient !== tenant) throw new TenantMismatchError(tenant, ambient)
+}
+
+/** Whatever can be awaited and is not a promise of the language's own, which has begun what it stands for. */
+function isLazy(result: unknown): result is PromiseLike<unknown> {
+  if (typeof result !== 'object' || result === null || !('then' in result)) return false
+  return typeof result.then === 'function' && Object.getPrototypeOf(result) !== Promise.prototype
 }

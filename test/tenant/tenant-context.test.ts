@@ -120,6 +120,24 @@ describe('the ambient tenant, on a connection that another tenant’s release ma
   })
 })
 
+describe('a query that is sent when it is awaited', () => {
+  const whose = () => world.router.sql()`select distinct tenant from notes`
+
+  it('runs as the tenant that it was asked for as, wherever it is awaited', async () => {
+    expect(await runAsTenant(acme, whose)).toEqual([{ tenant: 'acme' }])
+    const seen = await runAsTenant(globex, async () => await runAsTenant(acme, whose))
+    expect(seen).toEqual([{ tenant: 'acme' }])
+  })
+
+  it('rejects as it would have, and what is no query is given back as it is', async () => {
+    const failing = runAsTenant(acme, () => world.router.sql()`select 1 / 0`)
+    await expect(failing).rejects.toMatchObject({ code: '22012' })
+    const promise = Promise.resolve(1)
+    expect(runAsTenant(acme, () => promise)).toBe(promise)
+    expect(runAsTenant(acme, () => ({ n: 1 }))).toEqual({ n: 1 })
+  })
+})
+
 describe('a handle of one tenant in the context of another', () => {
   const elsewhere = (work: () => PromiseLike<unknown>) => runAsTenant(globex, async () => await work())
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { answer, type CommandLine } from './command-line.ts'
-import { appFiles } from './init/app-files.ts'
+import { appFiles, hasTemplate } from './init/app-files.ts'
 import { startFiles } from './init/start-files.ts'
 import { writeNew } from './init/write-new.ts'
 
@@ -20,7 +20,7 @@ export function addInit(parent: Command, cli: CommandLine): void {
     .addHelpText('after', '\nExamples:\n  tenantry init my-app\n  tenantry init /etc/tenantry --no-app')
     .action((given: string | undefined, _options: unknown, command: Command) => {
       const folder = resolve(given ?? '.')
-      const { app = isEmpty(folder) } = Options.parse(command.opts())
+      const { app = isEmpty(folder) && hasTemplate() } = Options.parse(command.opts())
       const { files, settings, masterKey, adminKey } = startFiles(folder)
       const written = writeNew(folder, app ? [...files, ...appFiles(folder)] : files)
       answer(cli, command, { settings, masterKey, adminKey, files: written }, [

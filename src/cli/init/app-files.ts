@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { EMBEDDED_VERSION } from '../../demo/postgres-binaries.ts'
+import { PartMissingError } from '../../errors.ts'
 import type { NewFile } from './write-new.ts'
 
 /** The example is the template: what its tests promise, a new app keeps. */
@@ -18,11 +19,21 @@ const Manifest = z.object({
 const RUNS_ON = ['@hono/node-server', 'drizzle-orm', 'hono', 'jose', 'zod']
 const DEVELOPED_WITH = ['@types/node', 'tsx', 'typescript', 'vitest']
 
-/** A small app with tests, in the versions that ours run with. */
+/** False where only what serving needs was installed, as in a container image. */
+export function hasTemplate(): boolean {
+  return existsSync(TEMPLATE)
+}
+
+/**
+ * A small app with tests, in the versions that ours run with.
+ * @throws {PartMissingError}
+ */
 export function appFiles(folder: string): NewFile[] {
-  const template = readdirSync(TEMPLATE)
-    .toSorted()
-    .map((path) => ({ path, text: readFileSync(new URL(path, TEMPLATE), 'utf8'), mode: MODE }))
+  if (!hasTemplate())
+    throw new PartMissingError('this installation holds no app to begin with: use the npm package')
+  const template = readdirSync(TEMPLATE, { withFileTypes: true })
+    .filter((entry) => entry.isFile()) // where it was run, folders of data may be beside them
+    .map(({ name }) => ({ path: name, text: readFileSync(new URL(name, TEMPLATE), 'utf8'), mode: MODE }))
   return [
     ...template,
     { path: 'package.json', text: manifestText(basename(folder)), mode: MODE },

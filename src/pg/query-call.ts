@@ -1,4 +1,4 @@
-import type { CustomTypesConfig, QueryResult } from 'pg'
+import pg, { type CustomTypesConfig, type QueryResult } from 'pg'
 import { UnsupportedError } from '../errors.ts'
 
 export type Answered = QueryResult | QueryResult[]
@@ -20,6 +20,33 @@ export interface QueryCall {
   readonly callback: QueryCallback | undefined
 }
 
+/** What speaks the protocol itself: no lease can be lent to that. */
+export interface Submittable {
+  submit: unknown
+  /** Where pg tells it of errors, which its user reads from it. */
+  handleError?: (error: Error) => void
+}
+
+export function isSubmittable(query: unknown): query is Submittable {
+  return (
+    typeof query === 'object' && query !== null && 'submit' in query && typeof query.submit === 'function'
+  )
+}
+
+/**
+ * Tells whoever waits for a submittable that it is refused, where they look for its errors: the callback, or its own
+ * reader. It is handed back, as by pg.
+ * @throws {UnsupportedError} where nobody would hear of it.
+ */
+export function refuse(query: Submittable, callback: unknown): unknown {
+  const error = new UnsupportedError(nameOf(query), ALTERNATIVE)
+  if (typeof callback === 'function') process.nextTick(callback, error)
+  else if (query.handleError && !(query instanceof pg.Query))
+    process.nextTick(() => query.handleError?.(error))
+  else throw error
+  return query
+}
+
 /** The packages whose objects people hand to `query()`, by the name of the class. */
 const PACKAGES: Readonly<Record<string, string>> = {
   Cursor: 'pg-cursor',
@@ -33,14 +60,13 @@ const ALTERNATIVE =
 
 /**
  * @throws {TypeError} as pg does at once: for no query, and for a callback that is none
- * @throws {UnsupportedError} for what would speak the protocol itself, and for binary answers
+ * @throws {UnsupportedError} for binary answers
  */
 export function queryCall(query: unknown, values: unknown, callback: unknown): QueryCall {
   if (query === null || query === undefined)
     throw new TypeError('Client was passed a null or undefined query')
   // Parse boundary: pg takes what it finds.
   const config = (typeof query === 'string' ? { text: query } : query) as Record<string, unknown>
-  if (typeof config['submit'] === 'function') throw new UnsupportedError(nameOf(config), ALTERNATIVE)
   if (config['binary'] === true)
     throw new UnsupportedError(
       'a binary answer',

@@ -44,10 +44,10 @@ export class StatementQueue {
     return late ? late.race(answered) : answered
   }
 
-  /** Takes no more; settles when the last has been answered. Never rejects. */
-  async close(): Promise<void> {
+  /** Takes no more. @returns what settles when the last has been answered, and never rejects; undefined where it has. */
+  close(): Promise<void> | undefined {
     this.#isClosed = true
-    await this.#last
+    return this.#waiting > 0 ? this.quiet() : undefined
   }
 
   /** Settles when all that was asked for so far has been answered. Never rejects. */

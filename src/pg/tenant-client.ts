@@ -4,7 +4,7 @@ import pg, { type CustomTypesConfig } from 'pg'
 import TypeOverrides from 'pg/lib/type-overrides.js'
 import { LeaseReleasedError, UnsupportedError } from '../errors.ts'
 import type { Lease } from '../router/lease.ts'
-import { type Answered, queryCall } from './query-call.ts'
+import { isSubmittable, queryCall, refuse } from './query-call.ts'
 import { StatementQueue } from './statement-queue.ts'
 
 /** What a client needs of its pool. */
@@ -41,6 +41,8 @@ export class TenantClient extends EventEmitter {
       this.#wasTaken = false
       return
     }
+    // Knex 3.3 gives back twice what it streamed from, where nobody would catch an error (runner.js).
+    if (this.#ending && '__knexUid' in this) return
     if (error === true) this.#isDiscarded = true
     this.#giveBack(error)
   }
@@ -65,7 +67,8 @@ export class TenantClient extends EventEmitter {
   }
 
   /** In all the forms of `pg`, but for what submits itself. Several at once run one after the other. */
-  query(query: unknown, values?: unknown, callback?: unknown): Promise<Answered> | undefined {
+  query(query: unknown, values?: unknown, callback?: unknown): unknown {
+    if (isSubmittable(query)) return refuse(query, callback ?? values)
     const call = queryCall(query, values, callback)
     return settle(this.#running().run(call), call.callback)
   }
@@ -125,8 +128,15 @@ export class TenantClient extends EventEmitter {
     return this.#queue
   }
 
-  async #end(): Promise<void> {
-    await this.#queue?.close()
+  /** At once where nothing runs: whoever asks for a connection next may have this one. */
+  #end(): Promise<void> {
+    const quiet = this.#queue?.close()
+    if (quiet) return quiet.then(() => this.#letGo())
+    this.#letGo()
+    return Promise.resolve()
+  }
+
+  #letGo(): void {
     if (this.#isDiscarded) this.#lease?.discard()
     else this.#lease?.release()
     this.emit('end')

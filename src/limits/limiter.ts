@@ -36,6 +36,8 @@ export interface LimiterParts {
   readonly redis?: CountingRedis | undefined
   /** Closes what the limiter was given for itself alone. */
   readonly onClosed?: () => Promise<void>
+  /** Milliseconds that a slot of a process that is gone stays taken. Default: 10,000. */
+  readonly slotMs?: number
   /** Wall clock that overrides end by, ms. */
   readonly now?: () => number
 }
@@ -84,7 +86,7 @@ export class Limiter implements AsyncDisposable {
   constructor(parts: LimiterParts, options: LimiterOptions = {}) {
     this.#parts = parts
     this.#options = LimiterOptions.parse(options)
-    this.#shared = parts.redis === undefined ? undefined : new SharedCounts(parts.redis)
+    this.#shared = parts.redis === undefined ? undefined : new SharedCounts(parts.redis, parts.slotMs)
   }
 
   /** As `enter`, of the tenant that the registry knows by that id. @throws {TenantUnknownError | RegistryUnavailableError} */

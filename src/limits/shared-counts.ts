@@ -18,11 +18,13 @@ export interface SharedCount {
 /** Counts in Redis, for all processes. */
 export class SharedCounts {
   readonly #redis: CountingRedis
+  readonly #slotMs: number
   readonly #slots: Slots
 
-  constructor(redis: CountingRedis) {
+  constructor(redis: CountingRedis, slotMs = SLOT_MS) {
     this.#redis = redis
-    this.#slots = new Slots(redis)
+    this.#slotMs = slotMs
+    this.#slots = new Slots(redis, slotMs)
   }
 
   /** @returns undefined where Redis is not there. @param name of the tenant: all its keys are in one place of a cluster. */
@@ -57,7 +59,7 @@ export class SharedCounts {
     const windowSeconds = rate?.windowSeconds ?? 1
     const sliceMs = (windowSeconds * 1_000) / SLICES
     const keys = [`${name}:requests:${windowSeconds}`, slotsKey(name)]
-    const args = [rate?.quota ?? 0, sliceMs, concurrency ?? 0, slot ?? '', SLOT_MS, counts ? 1 : 0]
+    const args = [rate?.quota ?? 0, sliceMs, concurrency ?? 0, slot ?? '', this.#slotMs, counts ? 1 : 0]
     const answer = await this.#redis.run(COUNT, keys, args).catch(() => undefined) // told by the connection, once
     return answer === undefined ? undefined : countOf(answer, rate !== null, concurrency !== null)
   }

@@ -4,7 +4,8 @@ import { RENEW } from './count-script.ts'
 
 /** Milliseconds that a slot lasts where nobody renews it: those of a process that was killed are free then. */
 export const SLOT_MS = 10_000
-const RENEW_MS = 2_500
+/** Of a slot's time: so often it is renewed. */
+const RENEWALS = 4
 /** Slots that may or may not be held in Redis; further ones end on their own. */
 const MAX_UNSURE = 10_000
 
@@ -16,6 +17,7 @@ export type SlotRedis = Pick<RedisConnection, 'call' | 'run' | 'isAvailable'>
  */
 export class Slots {
   readonly #redis: SlotRedis
+  readonly #slotMs: number
   readonly #process = randomUUID()
   #taken = 0
   /** Slot → key. */
@@ -26,8 +28,9 @@ export class Slots {
   #isTending = false
   #isClosed = false
 
-  constructor(redis: SlotRedis) {
+  constructor(redis: SlotRedis, slotMs: number) {
     this.#redis = redis
+    this.#slotMs = slotMs
   }
 
   /** A name for the next slot. */
@@ -50,7 +53,8 @@ export class Slots {
 
   /** Redis may hold it for nobody: it is told when it answers again. */
   doubt(slot: string, key: string): void {
-    if (this.#unsure.size < MAX_UNSURE) this.#unsure.set(slot, { key, until: performance.now() + SLOT_MS })
+    if (this.#unsure.size < MAX_UNSURE)
+      this.#unsure.set(slot, { key, until: performance.now() + this.#slotMs })
     this.#tendLater()
   }
 
@@ -61,7 +65,8 @@ export class Slots {
   }
 
   #tendLater(): void {
-    if (!this.#isClosed) this.#timer ??= setInterval(() => void this.#tend(), RENEW_MS).unref()
+    if (this.#isClosed) return
+    this.#timer ??= setInterval(() => void this.#tend(), this.#slotMs / RENEWALS).unref()
   }
 
   async #tend(): Promise<void> {
@@ -80,7 +85,7 @@ export class Slots {
   async #renew(): Promise<void> {
     for (const key of new Set(this.#held.values())) {
       const slots = [...this.#held].flatMap(([slot, one]) => (one === key ? [slot] : []))
-      if (slots.length > 0) await this.#redis.run(RENEW, [key], [SLOT_MS, ...slots])
+      if (slots.length > 0) await this.#redis.run(RENEW, [key], [this.#slotMs, ...slots])
     }
   }
 

@@ -9,6 +9,9 @@ import { audit } from '../../support/world-records.ts'
 
 export const BASE = 'example.com'
 
+/** What an application needs of a world. */
+export type Served = { readonly router: Parameters<typeof tenancy>[0]['router'] }
+
 /** A new key of the registry, as its holder has it. */
 export async function keyOf(
   world: World,
@@ -49,7 +52,11 @@ export async function putAlias(world: World, kind: AliasKind, value: string, ten
 }
 
 /** An application that knows its users by a cookie, `user=<tenant they belong to>`. */
-export function sessionApp(world: World, resolve: readonly Source[], trustedProxies: readonly string[] = []) {
+export function sessionApp(
+  world: Served,
+  resolve: readonly Source[],
+  trustedProxies: readonly string[] = [],
+) {
   const app = new Hono<TenancyEnv>()
   app.use(
     tenancy({
@@ -64,7 +71,7 @@ export function sessionApp(world: World, resolve: readonly Source[], trustedProx
 }
 
 /** An application whose callers have credentials of their own. */
-export function provedApp(world: World, resolve: readonly Source[]) {
+export function provedApp(world: Served, resolve: readonly Source[]) {
   const app = new Hono<TenancyEnv>()
   app.use(tenancy({ router: world.router, resolve }))
   app.onError(tenancyErrors())
@@ -83,4 +90,29 @@ export async function told(answer: Response | Promise<Response>): Promise<string
   const response = await answer
   const body: unknown = await response.json()
   return JSON.stringify([response.status, [...response.headers], { ...Object(body), requestId: undefined }])
+}
+
+/** The directory of a world, writing down what is asked of it. */
+export function counted({ directory, router }: Pick<World, 'directory' | 'router'>) {
+  const made: string[] = []
+  const counting = new Proxy(directory, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      return (...given: unknown[]) => {
+        made.push(`${String(name)} ${given.filter((each) => typeof each === 'string').join(' ')}`)
+        return Reflect.apply(value, target, given)
+      }
+    },
+  })
+  const served: Served = {
+    router: {
+      directory: counting,
+      registry: router.registry,
+      lease: router.lease.bind(router),
+      sql: router.sql.bind(router),
+      atClose: router.atClose.bind(router),
+    },
+  }
+  return { made, served }
 }

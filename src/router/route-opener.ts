@@ -31,6 +31,20 @@ const TERMINATE = `
      and (a.backend_start is null or a.backend_start operator(pg_catalog.<=) (
            pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.make_interval(secs => $3::pg_catalog.float8)))`
 
+/**
+ * A role may have set anything for its own sessions (`ALTER ROLE … SET`), and none of it may change what the statement means
+ * or end the session before it has run: its hanging backends would stay for ever. A blank is a list of nothing.
+ */
+const UNHINDERED = {
+  search_path: NO_SCHEMAS,
+  local_preload_libraries: ' ',
+  idle_session_timeout: '0',
+  // A serializable, deferrable one waits for transactions of everybody else on the server.
+  default_transaction_isolation: 'read committed',
+}
+/** Another of those, which only servers of this version know: others refuse a login that names it. */
+const LIFT_TRANSACTION_TIMEOUT = { since: 17, text: 'set transaction_timeout to 0' }
+
 /** Two clocks that run at different speeds may differ so much over the life of a connection. */
 const CLOCK_SLACK_MS = 1_000
 
@@ -129,8 +143,7 @@ export class RouteOpener {
     gate: OpenGate,
   ): Promise<boolean> {
     const { connectTimeoutMs } = this.#options
-    // Nothing that the role has set for itself may change what the statement means.
-    const settings = { search_path: NO_SCHEMAS, statement_timeout: String(connectTimeoutMs) }
+    const settings = { ...UNHINDERED, statement_timeout: String(connectTimeoutMs) }
     const terms = { connectTimeoutMs, signal }
     const target = { ...(await this.#targetOf(record, server, terms)), settings }
     const refusal = gate.refusal(record, server)
@@ -144,9 +157,8 @@ export class RouteOpener {
     attempt.opened()
     try {
       const ageMs = Math.max(0, performance.now() - openedAt - CLOCK_SLACK_MS)
-      const run = connection.run({ text: TERMINATE, params: [pid, role, ageMs / 1_000], prepare: false })
-      const { rows } = await within(unlessAborted(run, signal), connectTimeoutMs, late(server))
-      return (rows[0] as { gone: boolean }).gone
+      const run = isGone(connection, [pid, role, ageMs / 1_000])
+      return await within(unlessAborted(run, signal), connectTimeoutMs, late(server))
     } finally {
       connection.destroy(new InternalError('the headroom connection is not needed any more'))
     }
@@ -160,6 +172,14 @@ export class RouteOpener {
     const provided = await this.#passwords.passwordFor(record, server, terms)
     return targetOf(record, server, this.#sealer, this.#registryId, provided)
   }
+}
+
+async function isGone(connection: Connection, params: readonly unknown[]): Promise<boolean> {
+  const { since, text } = LIFT_TRANSACTION_TIMEOUT
+  const version = Number.parseInt(connection.parameters['server_version'] ?? '', 10)
+  if (version >= since) await connection.run({ text, prepare: false })
+  const { rows } = await connection.run({ text: TERMINATE, params, prepare: false })
+  return (rows[0] as { gone: boolean }).gone
 }
 
 /**

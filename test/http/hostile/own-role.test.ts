@@ -8,7 +8,16 @@ const breakersOpened: string[] = []
 let fresh: SessionState
 
 beforeAll(async () => {
-  ground = await HostileGround.start()
+  ground = await HostileGround.start({
+    tenantApp: {
+      limits: {
+        maxRows: 1_000,
+        maxResultBytes: 1_000_000,
+        maxStreamBytes: 1_000_000,
+        statementTimeoutMs: 500,
+      },
+    },
+  })
   ground.http.world.router.on('breakerOpened', ({ error }) => breakersOpened.push(error.message))
   fresh = await stateBy(ground.door('query'))
 })
@@ -23,6 +32,22 @@ afterEach(async () => {
 afterAll(() => ground[Symbol.asyncDispose]())
 
 const ask = (sql: string, kind: KeyKind = 'tenant') => ground.door('query', kind).ask(sql)
+
+/** It is told to end, goes on, and does not look whether its client is there. */
+const STUBBORN = `do $$ begin
+  perform set_config('client_connection_check_interval', '0', false);
+  loop begin perform pg_sleep(60); exception when query_canceled then null; end; end loop;
+end $$`
+
+/** Of its statements that run, as the server sees them. */
+async function running(): Promise<number | undefined> {
+  const { world } = ground.http
+  const [row] = await world.server.query<{ n: number }>(
+    "select count(*)::int as n from pg_stat_activity where datname = $1 and state = 'active'",
+    [world.placeOf('evil').database],
+  )
+  return row?.n
+}
 
 /** Its later sessions have it from their first packet on. */
 async function setForItself(setting: string): Promise<void> {
@@ -44,6 +69,15 @@ describe('a tenant key that changes the defaults of its own role', () => {
     expect([...codes].filter((code) => !bearable.includes(code))).toEqual([])
     expect(breakersOpened).toEqual([])
   })
+
+  it.each(["local_preload_libraries to 'nothing'", 'idle_session_timeout to 1', 'transaction_timeout to 1'])(
+    'keeps no backend from being ended by %s',
+    async (setting) => {
+      expect((await ask(`alter role current_user set ${setting}`)).status).toBe(200)
+      expect((await ask(STUBBORN)).json.code).toBe('outcome_unknown')
+      await vi.waitFor(async () => expect(await running()).toBe(0), { timeout: 8_000, interval: 100 })
+    },
+  )
 
   it.each([
     ["client_encoding to 'latin1'"],

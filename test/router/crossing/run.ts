@@ -1,4 +1,5 @@
 import { openConnection } from '../../../src/connection/open.ts'
+import { NO_SCHEMAS } from '../../../src/connection/startup-settings.ts'
 import type { Connect } from '../../../src/router/route-opener.ts'
 import { inParallel, startWorld, type World } from '../../support/world.ts'
 import { InnerError } from './changing.ts'
@@ -67,7 +68,7 @@ function judge({ world, tally }: Ground, name: string, worker: string, thrown: u
 
 /** Says which connections are beside the budget, so that they can be told from the others on the server. */
 const namingHeadroom: Connect = (target, options) => {
-  const isHeadroom = target.settings?.['search_path'] === ''
+  const isHeadroom = target.settings?.['search_path'] === NO_SCHEMAS
   return openConnection(
     isHeadroom ? { ...target, settings: { ...target.settings, application_name: HEADROOM } } : target,
     options,

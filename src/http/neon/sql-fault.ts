@@ -55,6 +55,8 @@ const SQLSTATE: Partial<Record<ErrorCode, string>> = {
   lease_expired: '57014',
   body_too_large: '54000', // program limit exceeded
   result_too_large: '54000',
+  rate_limited: '53400', // configuration limit exceeded
+  concurrency_limited: '53400',
   acquire_timeout: '53300', // too many connections
   too_many_waiters: '53300',
   nested_lease: '53300',

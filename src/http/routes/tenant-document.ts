@@ -37,6 +37,7 @@ const NeonResult = z.strictObject({
   rowCount: z.int().nullable(),
   rowAsArray: z.boolean(),
 })
+const NEON_REFUSALS = [400, 413, 423, 429, 500, 502, 503, 504, 507]
 const NeonFault = z.strictObject(Object.fromEntries(SQL_FIELDS.map((name) => [name, z.string().nullable()])))
 
 const OwnTenant = z.strictObject({
@@ -111,9 +112,7 @@ const docsOf = (limits: QueryLimits): Record<TenantRoute, RouteDoc> => ({
     headers: ofNeon,
     answers: {
       200: z.union([NeonResult, z.strictObject({ results: z.array(NeonResult) })]),
-      400: NeonFault,
-      413: NeonFault,
-      507: NeonFault,
+      ...Object.fromEntries(NEON_REFUSALS.map((status) => [status, NeonFault])),
     },
   },
   'OPTIONS /sql': {

@@ -1,4 +1,4 @@
-import { neon, types } from '@neondatabase/serverless'
+import { neon, neonConfig, Pool, types } from '@neondatabase/serverless'
 import { eq, relations, sql as text } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/neon-http'
 import * as column from 'drizzle-orm/pg-core'
@@ -162,5 +162,20 @@ describe('kysely over kysely-neon, unmodified', () => {
       .values([{ name: 'a' }, { name: 'a' }])
       .execute()
     await expect(twice).rejects.toMatchObject({ code: '23505', constraint: 'projects_name_key' })
+  })
+})
+
+describe("the driver's own Pool, told to use fetch", () => {
+  it('runs single queries', async () => {
+    neonConfig.poolQueryViaFetch = true
+    const pool = new Pool({ connectionString: ground.endpoint().connectionString })
+    try {
+      const { rows, rowCount } = await pool.query('select $1::int as a, tenant from notes limit 1', [7])
+      expect([rows, rowCount]).toEqual([[{ a: 7, tenant: 'acme' }], 1])
+      await expect(pool.query('select 1/0')).rejects.toMatchObject({ code: '22012' })
+    } finally {
+      neonConfig.poolQueryViaFetch = false
+      await pool.end()
+    }
   })
 })

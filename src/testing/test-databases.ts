@@ -19,7 +19,6 @@ const Count = z.object({ count: z.coerce.number() })
 const RIGHTS = `do $$ declare name text; begin
   for name in select n.nspname from pg_catalog.pg_namespace n
                where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' loop
-    execute pg_catalog.format('revoke create on schema %I from public', name);
     execute pg_catalog.format('grant usage on schema %I to public', name);
     execute pg_catalog.format('grant select, insert, update, delete on all tables in schema %I to public', name);
     execute pg_catalog.format('grant usage, select, update on all sequences in schema %I to public', name);

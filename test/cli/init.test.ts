@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -92,10 +93,14 @@ describe('tenantry init where something is', () => {
   })
 
   it('takes back what it began when it cannot end', async () => {
-    const folder = folderWith('stuck', 'lib')
-    const ran = await init(join(folder, 'lib', 'deeper'))
-    expect(ran).toMatchObject({ code: 2, err: expect.stringContaining('cannot begin in') })
-    expect(readdirSync(folder)).toEqual(['lib'])
+    const folder = folderWith('stuck')
+    symlinkSync('nowhere', join(folder, 'tsconfig.json')) // not there to look at, and not to be written
+    const ran = await init(folder, '--app')
+    expect(ran).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('came meanwhile and is never overwritten'),
+    })
+    expect(readdirSync(folder)).toEqual(['tsconfig.json'])
   })
 })
 

@@ -25,6 +25,7 @@ export const RedisOptions = z.strictObject({
   /** Hears, once for each outage, why Redis is not there. Default: a process warning. */
   onFault: z.custom<(fault: Error) => void>((value) => typeof value === 'function').default(() => warn),
 })
+/** How long a call may wait, how many may, and who hears of an outage. */
 export type RedisOptions = z.input<typeof RedisOptions>
 
 type Argument = string | number | Buffer
@@ -58,7 +59,7 @@ export class RedisConnection implements AsyncDisposable {
 
   constructor(url: string | Secret, options: RedisOptions = {}) {
     this.#options = RedisOptions.parse(options)
-    this.#client = new Redis({ ...targetOf(url), ...failFast })
+    this.#client = new Redis({ ...targetOf(url), ...failFast(this.#options.deadlineMs) })
     this.#client.on('error', (error: unknown) => this.#tell(unavailable(error)))
     this.#client.on('close', () => this.#tell(new RedisUnavailableError('the connection to Redis ended')))
     this.#client.on('ready', () => this.#recovered())
@@ -169,20 +170,20 @@ export class RedisConnection implements AsyncDisposable {
 }
 
 /** ioredis 6.0.0 would queue, wait without end and send again what was under way. */
-const failFast = {
+const failFast = (deadlineMs: number) => ({
   lazyConnect: true,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   // With 1 a command under way when the connection ends is neither answered nor refused after the next one is made.
   maxRetriesPerRequest: 0,
   connectTimeout: CONNECT_MS,
-  commandTimeout: CONNECT_MS, // of the handshake; calls have a shorter one of ours
-  socketTimeout: CONNECT_MS,
+  commandTimeout: Math.max(CONNECT_MS, deadlineMs), // of the handshake; calls have one of ours
+  socketTimeout: Math.max(CONNECT_MS, deadlineMs),
   disconnectTimeout: CLOSE_MS,
   retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS),
   // After a failover the old primary goes on as a replica; the name may lead to the new one.
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-}
+})
 
 interface RedisTarget {
   readonly host: string

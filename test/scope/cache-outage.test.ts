@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createCache, type TenantCache } from '../../src/scope/cache.ts'
 import { type ScopeGround, startScopes } from './scope-ground.ts'
@@ -62,6 +63,18 @@ describe('a cache whose Redis', () => {
     expect(await acme.get('k')).toBeUndefined()
     await isBack()
     expect(await acme.get('k')).toBeUndefined()
+  })
+
+  it('is gone lets nobody join a load that began before a delete', async () => {
+    await ground.server.kill()
+    const ends = new EventEmitter()
+    const load = vi.fn<() => Promise<unknown[]>>(() => once(ends, 'old'))
+    const before = acme.getOrLoad('k', {}, load)
+    await vi.waitFor(() => expect(load).toHaveBeenCalledOnce())
+    await acme.delete('k')
+    expect(await acme.getOrLoad('k', {}, () => 'new')).toBe('new')
+    ends.emit('old', 1)
+    expect(await before).toEqual([1])
   })
 
   it('is gone still loads once for all who ask', async () => {

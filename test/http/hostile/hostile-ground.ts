@@ -15,8 +15,8 @@ import { SESSION_STATE, type SessionState } from './session-state.ts'
 export type KeyKind = 'tenant' | 'service'
 
 /** A way in that a key has: one statement, as a request of its own. */
-export type DoorName = 'query' | 'transaction' | 'sql' | 'sql batch'
-export const DOORS: readonly DoorName[] = ['query', 'transaction', 'sql', 'sql batch']
+export type DoorName = 'query' | 'transaction' | 'sql' | 'sql batch' | 'lines'
+export const DOORS: readonly DoorName[] = ['query', 'transaction', 'sql', 'sql batch', 'lines']
 
 export interface Door {
   ask(sql: string, params?: readonly unknown[], signal?: AbortSignal): Promise<Answer>
@@ -69,6 +69,15 @@ export class HostileGround implements AsyncDisposable {
         return {
           ask: (sql, params = [], signal) => send('/v1/query', { sql, params }, signal),
           rows: ({ json }) => json.rows,
+        }
+      case 'lines':
+        return {
+          ask: (sql, params = [], signal) => send('/v1/query', { sql, params, format: 'ndjson' }, signal),
+          rows: ({ text }) =>
+            text
+              .split('\n')
+              .slice(0, -2)
+              .map((line) => JSON.parse(line)),
         }
       case 'transaction':
         return {

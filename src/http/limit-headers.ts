@@ -22,7 +22,10 @@ export function limitHeaders({ allowance, remaining, resetMs, active }: Standing
   return Object.entries(headers).filter(([, value]) => value !== '')
 }
 
-/** On Node's own response where there is one: on the context it makes Hono build a `Headers` for each answer. */
+/**
+ * On Node's own response where there is one: on the context it makes Hono build a `Headers` for each answer. There, an
+ * answer that a handler made itself has only those that are set after it.
+ */
 export function tellLimits(c: Context, standing: Standing): void {
   const outgoing = outgoingOf(c)
   for (const [name, value] of limitHeaders(standing)) {

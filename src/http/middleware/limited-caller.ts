@@ -8,11 +8,14 @@ import { whenAnswered } from '../when-answered.ts'
 export const limitedCaller = (limiter: Pick<Limiter, 'enter'>) =>
   createMiddleware<TenantEnv>(async (c, next) => {
     const admission = await limiter.enter(c.var.caller.tenant)
-    tellLimits(c, admission.standing)
-    if (!admission.isAdmitted) throw admission.refusal
+    if (!admission.isAdmitted) {
+      tellLimits(c, admission.standing)
+      throw admission.refusal
+    }
     try {
       await next()
     } finally {
+      tellLimits(c, admission.standing)
       whenAnswered(c, () => admission.passage[Symbol.dispose]())
     }
   })

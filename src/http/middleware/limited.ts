@@ -12,6 +12,7 @@ interface NamedEnv {
   Variables: { tenant: TenantId }
 }
 
+/** What `limited()` works with. */
 export interface LimitedOptions {
   readonly limiter: Pick<Limiter, 'enterTenant'>
 }
@@ -24,8 +25,8 @@ export interface LimitedOptions {
 export const limited = ({ limiter }: LimitedOptions): MiddlewareHandler<NamedEnv> =>
   createMiddleware<NamedEnv>(async (c, next) => {
     const admission = await enter(c, limiter)
-    tellLimits(c, admission.standing)
     if (!admission.isAdmitted) {
+      tellLimits(c, admission.standing)
       const refused = refusal(c, admission.refusal)
       // Where the application has no `onError`, its own response is what goes out.
       for (const [name, value] of limitHeaders(admission.standing)) refused.res?.headers.set(name, value)
@@ -34,6 +35,7 @@ export const limited = ({ limiter }: LimitedOptions): MiddlewareHandler<NamedEnv
     try {
       await next()
     } finally {
+      tellLimits(c, admission.standing)
       whenAnswered(c, () => admission.passage[Symbol.dispose]())
     }
   })

@@ -147,7 +147,7 @@ try {
 } finally {
   for (const one of started) await stop(one)
   rmSync(FOLDER, { recursive: true, force: true })
-  for (const path of ['.tenantry/postgres', '.tenantry/test/postgres-1'])
+  for (const path of ['.tenantry/postgres', '.tenantry/test/postgres-18-1'])
     rmSync(rootFolderOf(join(APP, path)), { recursive: true, force: true })
   if (process.argv[2]) writeFileSync(process.argv[2], `${JSON.stringify(result)}\n`)
   else console.log(JSON.stringify(result))

@@ -8,6 +8,7 @@ export type TestedApp =
   | ((request: Request) => Response | Promise<Response>)
   | { fetch(request: Request): Response | Promise<Response> }
 
+/** A request to the app under test. */
 export interface LeakRequest {
   /** With its query, as `/projects?sort=name`. */
   readonly path: string
@@ -18,6 +19,7 @@ export interface LeakRequest {
   readonly json?: unknown
 }
 
+/** How to work with the app under test, as one tenant or another. */
 export interface LeakTest {
   /** Headers by which a request is one of that tenant. */
   readonly as: (

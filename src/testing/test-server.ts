@@ -2,10 +2,13 @@ import { join } from 'node:path'
 import { isMainThread, threadId } from 'node:worker_threads'
 import { parseDsn } from '../connection/dsn.ts'
 import { EmbeddedPostgres } from '../demo/embedded-postgres.ts'
+import { EMBEDDED_VERSION } from '../demo/postgres-binaries.ts'
 import { PreconditionFailedError } from '../errors.ts'
 
 /** Under the working directory, as the demo has it. */
 const FOLDER = '.tenantry/test'
+/** Data of one major version is nothing to another. */
+const MAJOR = EMBEDDED_VERSION.split('.')[0]
 /** Processes that run tests beside each other in one folder. */
 const MAX_SERVERS = 64
 
@@ -37,7 +40,7 @@ export class TestServer implements AsyncDisposable {
     const worker = isMainThread ? '' : `-thread-${threadId}` // the lock of a folder is a process's, not a thread's
     for (let count = 1; ; count += 1) {
       try {
-        const dataDir = join(FOLDER, `postgres-${count}${worker}`)
+        const dataDir = join(FOLDER, `postgres-${MAJOR}-${count}${worker}`)
         const own = await EmbeddedPostgres.start({ dataDir, settings: SETTINGS, durable: false })
         const login = `${own.superuser}:${encodeURIComponent(own.password.reveal())}`
         return new TestServer(`postgres://${login}@${own.host}:${own.port}/postgres?sslmode=disable`, own)

@@ -20,6 +20,7 @@ const CLOSED_MS = 10_000
 const DRAIN_MS = 2_000
 const MAX_CONNECTIONS = 20
 
+/** Which tenants, on which server, with which tables. */
 export interface TestTenancyOptions {
   /** Each gets a database of its own. */
   readonly tenants: readonly string[]

@@ -2,14 +2,19 @@ import { InvalidRequestError } from '../errors.ts'
 import type { Field, Statement, StatementResult, TypeProfile } from './connection.ts'
 import type { DriverColumn, DriverResult } from './driver.ts'
 import { DriverQuery } from './driver-query.ts'
+import { OneTripQuery } from './one-trip-query.ts'
 import type { CommandTag } from './residue.ts'
 
 /**
  * A query object of the driver for a statement of ours.
- * @param Kind the class it is made of
+ * @param Kind the class it is made of; default: as its parameters need
  * @throws {InvalidRequestError} for what cannot be sent.
  */
-export function queryOf(statement: Statement, profile: TypeProfile, Kind = DriverQuery): DriverQuery {
+export function queryOf(
+  statement: Statement,
+  profile: TypeProfile,
+  Kind = kindFor(statement, profile),
+): DriverQuery {
   const { text, params = [], multiple = false, prepare = true } = statement
   if (text.includes('\0')) throw new InvalidRequestError('A statement may not hold a NUL character.')
   if (multiple && params.length > 0)
@@ -23,6 +28,15 @@ export function queryOf(statement: Statement, profile: TypeProfile, Kind = Drive
   if (statement.rowMode === 'array') query.isRaw = 'values'
   withBlanks(query, profile.blanks)
   return query
+}
+
+/** A profile that writes no values asks nothing of their types, and statements that are kept are asked about once. */
+function kindFor(
+  { params = [], prepare = true }: Statement,
+  { serializers }: TypeProfile,
+): typeof DriverQuery {
+  const areTexts = () => params.every((value) => value === null || typeof value === 'string')
+  return !prepare && Object.keys(serializers).length === 0 && areTexts() ? OneTripQuery : DriverQuery
 }
 
 function neverHandled(): void {}

@@ -15,6 +15,7 @@ const STALE_MAX_MS = 86_400_000
 /** Milliseconds for the registry to open. */
 const WAIT_MS = 5_000
 
+/** What `createRouter` is told: where the registry is, and what else is not as by default. */
 export interface CreateRouterOptions extends RouterOptions {
   /** `postgres://…`, `consul://…` or `file:PATH`. */
   readonly registry: string | Secret

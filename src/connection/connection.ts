@@ -97,6 +97,7 @@ export interface Field {
   readonly columnNumber: number
 }
 
+/** What one statement answered. */
 export interface StatementResult {
   readonly rows: readonly (Record<string, unknown> | unknown[])[]
   readonly fields: readonly Field[]

@@ -25,6 +25,7 @@ export const LimiterOptions = z.strictObject({
   /** While Redis is gone: each process lets in its share, or everything, or nothing (503 `redis_unavailable`). */
   withoutRedis: z.enum(['local', 'open', 'closed']).default('local'),
 })
+/** What tenants may do, and what holds while Redis is gone. */
 export type LimiterOptions = z.input<typeof LimiterOptions>
 
 export interface LimiterParts {
@@ -67,6 +68,7 @@ export type Admission =
     }
   | { readonly isAdmitted: false; readonly standing: Standing; readonly refusal: TenantryError }
 
+/** What a limiter has decided since it was made. */
 export interface LimiterStats {
   /** Requests of tenants that have limits, by what became of them. */
   readonly decisions: Readonly<Record<Count['result'] | 'redis_unavailable', number>>

@@ -18,6 +18,7 @@ export const Plans = z.strictObject({
   /** By the value of the tenant's label `plan`. */
   plans: z.record(z.string().min(1).max(128), Plan).default({}),
 })
+/** What each plan allows, and what holds for tenants of none. */
 export type Plans = z.input<typeof Plans>
 export type ResolvedPlans = z.output<typeof Plans>
 

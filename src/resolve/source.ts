@@ -77,6 +77,7 @@ export interface NamingSource {
   open(directory: CallerSource): Namer
 }
 
+/** What `tenancy()` finds the tenant of a request by. */
 export type Source = ProvingSource | NamingSource
 
 /** A tenant that nobody can make (`parseNewTenantId`): what is asked of it costs what an unknown one does. */

@@ -22,6 +22,7 @@ export type CloseReason =
   | 'expired'
   | 'lost'
 
+/** What a router tells of, by the name of the event. Times are milliseconds. */
 export interface RouterEvents {
   /** A connection was opened and its identity proved. */
   opened: { tenant: TenantId; server: string; pid: number; ms: number }

@@ -14,6 +14,7 @@ export type SelectedTenant = Pick<
   'id' | 'generation' | 'status' | 'origin' | 'labels' | 'schemaVersion'
 >
 
+/** How a sweep goes. What is not here is as for one lease. */
 export interface ForEachTenantOptions extends LeaseOptions {
   /**
    * Tenants at once, 1 to 64. Default: 4. Of batch leases no more are given than a fifth of each budget: those beyond
@@ -28,11 +29,13 @@ export interface ForEachTenantOptions extends LeaseOptions {
   readonly signal?: AbortSignal
 }
 
+/** A tenant whose work failed, or that could not be leased, and with what. */
 export interface TenantFailure {
   readonly tenant: TenantId
   readonly error: unknown
 }
 
+/** What a sweep came to. */
 export interface ForEachTenantReport {
   /** Tenants whose work resolved. */
   readonly done: number
@@ -40,6 +43,7 @@ export interface ForEachTenantReport {
   readonly failed: readonly TenantFailure[]
 }
 
+/** What a sweep does for one tenant. `sql` is of no use once it has settled. */
 export type TenantWork = (sql: TenantSql<TenantId>, tenant: SelectedTenant) => unknown
 
 const MAX_AT_ONCE = 64

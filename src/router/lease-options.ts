@@ -2,6 +2,7 @@ import type { Trust } from '../connection/connection.ts'
 import { InvalidRequestError } from '../errors.ts'
 import type { ResolvedRouterOptions } from './options.ts'
 
+/** The terms of one lease, or of each that a handle takes. */
 export interface LeaseOptions {
   /** Whose SQL will run. Default: the team's own. */
   readonly trust?: Trust

@@ -1,3 +1,4 @@
+/** What is asked of a transaction at its BEGIN, and after it has failed. */
 export interface TransactionOptions {
   /** Default: the database's own, normally read committed. */
   readonly isolation?: 'read committed' | 'repeatable read' | 'serializable'

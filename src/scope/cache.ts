@@ -31,6 +31,7 @@ const CacheSettings = z.strictObject({
 })
 type CacheSettings = z.output<typeof CacheSettings>
 
+/** What `createCache` works with. */
 export interface CacheOptions extends z.input<typeof CacheSettings> {
   /** As `openRedis()` gives it; it stays the caller's. */
   readonly redis: RedisConnection
@@ -40,11 +41,13 @@ export interface CacheOptions extends z.input<typeof CacheSettings> {
 /** Text, or a list of parts: `['project', 7]` is not `['project', '7']`. */
 export type CacheKey = string | readonly KeyPart[]
 
+/** Of one entry. */
 export interface EntryOptions {
   /** Milliseconds that the entry lasts; default: the cache's. */
   readonly ttlMs?: number
 }
 
+/** Of one entry that may have to be loaded. */
 export interface LoadOptions extends EntryOptions {
   /** Ends the wait of this caller alone. */
   readonly signal?: AbortSignal

@@ -38,6 +38,7 @@ const JobSettings = z.strictObject({
 })
 type JobSettings = z.output<typeof JobSettings>
 
+/** What `createJobs` works with. */
 export interface JobsOptions extends z.input<typeof JobSettings> {
   readonly router: AppRouter
   /** At least 32 characters, shared by all who seal and run jobs. */
@@ -48,6 +49,7 @@ export interface JobsOptions extends z.input<typeof JobSettings> {
   readonly redis?: RedisConnection
 }
 
+/** Whose a job is. */
 export interface SealOptions {
   /** Default: the ambient tenant. */
   readonly tenant?: string

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { InvalidRequestError } from '../errors.ts'
 import { parseTenantId } from '../tenant/tenant-id.ts'
 
+/** One part of a name. A number is not the text of its digits. */
 export type KeyPart = string | number
 
 /**

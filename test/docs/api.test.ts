@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path/posix'
 import { describe, expect, it } from 'vitest'
 import { AppRouter } from '../../src/router/app-router.ts'
 import { Lease } from '../../src/router/lease.ts'
@@ -22,22 +23,23 @@ const entries = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
       ],
 )
 
-/** Names that a file exports; a list may say `type` before one of them. */
-function exportsOf(path: string): string[] {
+/** What an entry file exports: each name, and the file that makes it. A list may say `type` before a name. */
+function exportsOf(path: string): { readonly name: string; readonly file: string }[] {
   const text = read(path)
-  const lists = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list = '']) =>
-    list.split(','),
+  const lists = [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '(.+)'$/gm)].flatMap(
+    ([, list = '', from = '']) => {
+      const names = list.split(',').map((one) => one.trim().replace(/^type /, ''))
+      return names.filter(Boolean).map((name) => ({ name, file: join(dirname(path), from) }))
+    },
   )
-  const named = lists
-    .map((one) =>
-      one
-        .trim()
-        .replace(/^type /, '')
-        .replace(/^.* as /, ''),
-    )
-    .filter(Boolean)
   const made = text.matchAll(/^export (?:abstract |async )*(?:class|function|const|interface|type) (\w+)/gm)
-  return [...named, ...[...made].map(([, name = '']) => name)]
+  return [...lists, ...[...made].map(([, name = '']) => ({ name, file: path }))]
+}
+
+/** Whether its declaration, or one of two of the same name, follows a comment of its own. */
+function isDocumented({ name, file }: { readonly name: string; readonly file: string }): boolean {
+  const declaration = String.raw`\*/\nexport (?:abstract |async )*(?:class|function|const|interface|type) ${name}\b`
+  return new RegExp(declaration).test(read(file))
 }
 
 /** Of the section about an entry: every name in the first cells of its rows. */
@@ -53,7 +55,11 @@ const unique = (names: readonly string[]) => [...new Set(names)].toSorted()
 describe('the page of names', () => {
   it.each(entries)('has every export of %s, and no other', (entry, path) => {
     expect(rowsOf(entry)).toEqual([...new Set(rowsOf(entry))])
-    expect(unique(rowsOf(entry))).toEqual(unique(exportsOf(path)))
+    expect(unique(rowsOf(entry))).toEqual(unique(exportsOf(path).map(({ name }) => name)))
+  })
+
+  it.each(entries)('has in the code of %s what it says in short', (_, path) => {
+    expect(exportsOf(path).filter((one) => !isDocumented(one))).toEqual([])
   })
 
   it('has a section for each entry point of the package, and no other', () => {

@@ -56,6 +56,7 @@ type Proved<S extends readonly Source[]> = [Extract<S[number], ProvingSource>] e
   ? { readonly authorize: Authorize }
   : { readonly authorize?: Authorize }
 
+/** What `tenancy()` works with. Where no source of `resolve` proves who asks, it must have `authorize`. */
 export type TenancyOptions<S extends readonly Source[]> = SharedOptions & {
   /** `apiKey()` and `jwt()` prove; `host()`, `header()` and `path()` name. */
   readonly resolve: S

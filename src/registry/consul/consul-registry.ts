@@ -30,6 +30,7 @@ import { ConsulKeys, idOfKey } from './consul-keys.ts'
 import { parseJson, parseLog } from './consul-log.ts'
 import { prepare, readMeta } from './consul-meta.ts'
 
+/** How a registry in Consul is opened and followed. */
 export interface ConsulRegistryOptions {
   /** Changes kept for followers. Default 256: all of them are written anew with each commit. */
   readonly maxChanges?: number

@@ -25,6 +25,7 @@ import type { SchemaChange } from './migrations.ts'
 import { prepareSchema, targetOf } from './schema.ts'
 import { trailPageOf, trailStatement } from './trail-statement.ts'
 
+/** How a registry in Postgres is opened and followed. */
 export interface PostgresRegistryOptions {
   /** Changes kept for followers. Default 10,000. */
   readonly maxChanges?: number

@@ -43,6 +43,7 @@ export const JwtOptions = z.strictObject({
   /** Bytes of a token. */
   maxTokenBytes: z.int().min(256).max(65_536).default(8_192),
 })
+/** What a token must be to prove something. */
 export type JwtOptions = z.input<typeof JwtOptions>
 export type ResolvedJwtOptions = z.output<typeof JwtOptions>
 

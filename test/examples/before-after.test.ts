@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { randomName } from '../lifecycle/ground.ts'
@@ -43,6 +44,15 @@ describe('an app with one database', () => {
     const changed = [...changesOf('app.ts'), ...changesOf('server.ts')]
     expect(changed.length).toBeGreaterThan(4)
     expect(changed.length).toBeLessThan(20)
+  })
+
+  it('is shown on its page as it is', () => {
+    const page = readFileSync(join(FOLDER, 'README.md'), 'utf8').split('\n')
+    const shown = page.filter((line) => /^[-+](?![-+])/.test(line))
+    const changed = ['app.ts', 'server.ts', 'app.test.ts'].map(changesOf)
+    expect(shown).toEqual(changed.flat())
+    const [app = [], server = []] = changed
+    expect(page.join(' ')).toContain(`the whole change, ${app.length + server.length} lines`)
   })
 
   it('keeps its tests as they are, but for where their database comes from', () => {

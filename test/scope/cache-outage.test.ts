@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createCache, type TenantCache } from '../../src/scope/cache.ts'
 import { type ScopeGround, startScopes } from './scope-ground.ts'
 
@@ -10,12 +10,18 @@ const BUSY_MS = 1_000
 
 let ground: ScopeGround
 let acme: TenantCache
-beforeEach(async () => {
+beforeAll(async () => {
   ground = await startScopes(DEADLINE_MS)
+})
+beforeEach(async () => {
   acme = createCache({ redis: ground.redis, router: ground.world.router }).forTenant('acme')
   await isKept()
 })
-afterEach(() => ground[Symbol.asyncDispose]())
+afterEach(async () => {
+  if (ground.server.isRunning) ground.server.resume()
+  else await ground.server.restart()
+})
+afterAll(() => ground[Symbol.asyncDispose]())
 
 const isKept = () =>
   vi.waitFor(async () => {

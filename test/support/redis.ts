@@ -45,6 +45,10 @@ export class RedisServer implements AsyncDisposable {
     return `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}${this.host}:${this.port}`
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
   get pid(): number {
     if (this.#running === undefined) throw new InternalError('this Redis does not run')
     return this.#running.pid

@@ -15,6 +15,8 @@ beforeAll(async () => {
 })
 afterAll(() => ground[Symbol.asyncDispose]())
 
+/** For a change of the registry to be heard of, on a busy machine. */
+const SOON = { timeout: 10_000 }
 /** Of nobody. */
 const makeKeyText = () => formatApiKey(makeKey()).reveal()
 const SELECT = { query: 'select tenant from notes limit 1' }
@@ -134,11 +136,11 @@ describe('who may ask', () => {
     const key = await ground.http.tenantKey('globex')
     await ground.http.world.change('globex', (record) => ({ ...record, status: 'suspended' }))
     const connectionString = connectionStringOf(key, `globex.${DOMAIN}`)
-    await expect.poll(async () => (await refusalOf(connectionString)).json.code).toBe('57P03')
+    await expect.poll(async () => (await refusalOf(connectionString)).json.code, SOON).toBe('57P03')
     const wrong = connectionString.replace(/:[^:@]+@/, ':wrong@')
     expect((await refusalOf(wrong)).json.code).toBe('28P01')
     await ground.http.world.change('globex', (record) => ({ ...record, status: 'active' }))
-    await expect.poll(async () => (await refusalOf(connectionString)).status).toBe(200)
+    await expect.poll(async () => (await refusalOf(connectionString)).status, SOON).toBe(200)
   })
 
   it('keeps passwords out of its log', async () => {
@@ -221,7 +223,7 @@ describe('how much it may be', () => {
       limits: { ...record.limits, statementTimeoutMs: 150 },
     }))
     const { sql } = ground.endpoint()
-    await expect.poll(() => sql`select pg_sleep(0.3)`.catch(({ code }) => code)).toBe('57014')
+    await expect.poll(() => sql`select pg_sleep(0.3)`.catch(({ code }) => code), SOON).toBe('57014')
     const batch = sql.transaction([sql`select pg_sleep(0.1)`, sql`select pg_sleep(0.1)`])
     await expect(batch).rejects.toMatchObject({ code: '57014' })
   })

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { expect, vi } from 'vitest'
 import type { SqlCase } from '../sql-case.ts'
 import type { SqlEndpoint } from '../sql-ground.ts'
@@ -40,11 +41,11 @@ const stateless: readonly SqlCase[] = DIRTY.map(([left, look, clean]) => ({
   },
 }))
 
-/** Statements of the tenant that the server runs now. */
-async function running({ http }: SqlEndpoint, like: string): Promise<number> {
+/** How often the server runs the text for the tenant now. */
+async function running({ http }: SqlEndpoint, text: string): Promise<number> {
   const rows = await http.world.server.query<{ n: number }>(
-    `select count(*)::int as n from pg_stat_activity where datname = $1 and state = 'active' and query like $2`,
-    [http.world.placeOf('acme').database, like],
+    `select count(*)::int as n from pg_stat_activity where datname = $1 and state = 'active' and query = $2`,
+    [http.world.placeOf('acme').database, text],
   )
   return rows[0]?.n ?? 0
 }
@@ -122,19 +123,21 @@ export const sessions: readonly SqlCase[] = [
     name: 'a client that leaves has its statement ended on the server',
     async run(endpoint) {
       const leaving = new AbortController()
-      const { sql } = endpoint
-      const asked = sql.query('select pg_sleep(3), 1234', [], { fetchOptions: { signal: leaving.signal } })
+      const mark = `left_${randomInt(1e9)}`
+      const text = `select pg_sleep(8) as ${mark}`
+      const asked = endpoint.sql.query(text, [], { fetchOptions: { signal: leaving.signal } })
       const outcome = Promise.allSettled([asked])
-      await vi.waitFor(
-        async () => expect(await running(endpoint, 'select pg_sleep(3), 1234%')).toBe(1),
-        3_000,
-      )
-      leaving.abort()
-      expect(await outcome).toMatchObject([{ status: 'rejected' }])
-      await vi.waitFor(
-        async () => expect(await running(endpoint, 'select pg_sleep(3), 1234%')).toBe(0),
-        2_000,
-      )
+      try {
+        await vi.waitFor(async () => expect(await running(endpoint, text)).toBe(1), 5_000)
+        leaving.abort()
+        expect(await outcome).toMatchObject([{ status: 'rejected' }])
+        await vi.waitFor(async () => expect(await running(endpoint, text)).toBe(0), 2_000)
+      } finally {
+        await endpoint.http.world.server.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where query = $1',
+          [text],
+        )
+      }
     },
   },
   {

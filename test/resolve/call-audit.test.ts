@@ -7,6 +7,7 @@ import { FileRegistry } from '../../src/registry/file/file-registry.ts'
 import type { KeyRecord } from '../../src/registry/key-record.ts'
 import type { AuditEntry, Registry } from '../../src/registry/registry.ts'
 import { CallAudit } from '../../src/resolve/call-audit.ts'
+import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { trailOf } from '../registry/conformance-trail.ts'
 import { tenantKey } from '../registry/records.ts'
 
@@ -106,6 +107,45 @@ describe('the audit of callers', () => {
     await calls.close()
     expect(entries).toHaveLength(101)
     expect(entries.at(-1)).toMatchObject({ target: '*', detail: { count: 900 } })
+  })
+
+  it('says of tokens whose they are, of sessions that they are, and where the first one came from', async () => {
+    const { registry, calls } = await ground()
+    const acme = parseTenantId('acme')
+    calls.refused(
+      { id: 'user-1', scope: { kind: 'token', tenant: acme } },
+      'globex',
+      'tenant_mismatch',
+      '192.0.2.1',
+    )
+    calls.refused(
+      { id: 'user-1', scope: { kind: 'token', tenant: acme } },
+      'globex',
+      'tenant_mismatch',
+      '192.0.2.2',
+    )
+    calls.refused({ id: 'session', scope: { kind: 'session' } }, 'globex', 'not_permitted', '192.0.2.3')
+    await calls.close()
+    const { entries } = await trailOf(registry, { tenant: 'globex', order: 'oldest' })
+    const hour = '2026-01-01T10:00:00.000Z'
+    expect(entries.map(({ audit }) => [audit?.actor, audit?.detail])).toEqual([
+      ['token:user-1', { why: 'tenant_mismatch', count: 2, hour, tokenOf: 'acme', client: '192.0.2.1' }],
+      ['session', { why: 'not_permitted', count: 1, hour, client: '192.0.2.3' }],
+    ])
+  })
+
+  it('stays small however many subjects an issuer has, and loses no count', async () => {
+    const entries: AuditEntry[] = []
+    const commit: Registry['commit'] = async ({ audit }) => {
+      entries.push(audit)
+      return []
+    }
+    const calls = new CallAudit({ commit }, { onFault: () => expect.unreachable() })
+    const scope = { kind: 'token', tenant: parseTenantId('acme') } as const
+    for (let i = 0; i < 10_500; i += 1) calls.refused({ id: `user-${i}`, scope }, 'globex', 'tenant_mismatch')
+    await calls.close()
+    expect(entries).toHaveLength(10_001)
+    expect(entries.at(-1)).toMatchObject({ actor: 'token:*', target: '*', detail: { count: 500 } })
   })
 
   it('keeps its counts while the registry is away, says so each time, and writes them when it is back', async () => {

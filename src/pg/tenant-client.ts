@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import pg, { type CustomTypesConfig } from 'pg'
@@ -28,6 +29,7 @@ const STATUS = { idle: 'I', open: 'T', failed: 'E' } as const
 export class TenantClient extends EventEmitter {
   readonly #home: Home
   readonly #config: object
+  readonly #context = new AsyncResource('TenantryPgClient')
   readonly #types: InstanceType<typeof TypeOverrides>
   #lease: Lease | undefined
   #queue: StatementQueue | undefined
@@ -115,12 +117,10 @@ export class TenantClient extends EventEmitter {
     this.#lease = lease
     this.#queue = new StatementQueue(lease, this.#types, {
       // Later, since the answer is still being read.
-      onNotice: (notice) => process.nextTick(() => this.emit('notice', notice)),
-      onDrained: () => this.emit('drain'),
+      onNotice: (notice) => process.nextTick(() => this.#tell('notice', notice)),
+      onDrained: () => this.#tell('drain'),
     })
-    const { signal } = lease
-    // Whatever it is aborted with is an error of ours.
-    signal.addEventListener('abort', () => void this.#lose(signal.reason as Error), { once: true })
+    lease.onTaken = (error) => void this.#lose(error)
   }
 
   #running(): StatementQueue {
@@ -139,7 +139,7 @@ export class TenantClient extends EventEmitter {
   #letGo(): void {
     if (this.#isDiscarded) this.#lease?.discard()
     else this.#lease?.release()
-    this.emit('end')
+    this.#tell('end')
   }
 
   /** The lease is over, or its connection lost: the statements on it tell so first. */
@@ -149,10 +149,15 @@ export class TenantClient extends EventEmitter {
     // After the callbacks of the statements, which know more than that the connection has gone.
     await nextTurn()
     if (this.#ending) return
-    if (this.listenerCount('error') > 0) this.emit('error', error)
+    this.#tell('error', error)
     if (this.#ending) return
     this.#giveBack(error)
     this.#wasTaken = true
+  }
+
+  /** Nobody need listen, not even to `error`. Listeners run in the async context, and so as the tenant, of whoever connected. */
+  #tell(event: string, ...told: unknown[]): void {
+    if (this.listenerCount(event) > 0) this.#context.runInAsyncScope(() => this.emit(event, ...told))
   }
 }
 

@@ -9,6 +9,7 @@ import {
   OutcomeUnknownError,
   UnsupportedError,
 } from '../errors.ts'
+import { currentTenant, refuseOtherTenant } from '../tenant/tenant-context.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import type { CloseReason, EventHub } from './events.ts'
 import type { Slot } from './pool/slot.ts'
@@ -30,12 +31,16 @@ export interface LeaseBounds {
 export class Lease implements Disposable {
   readonly tenant: TenantRecord
   readonly trust: Trust
+  /** Throws `tenant_mismatch` in the context of a tenant that neither has the lease nor asked for it. */
+  readonly guard: () => void
   readonly #slot: Slot
   readonly #scheduler: Scheduler
   readonly #events: EventHub
   readonly #terms: LeaseBounds
   readonly #source: ExclusiveSource
   readonly #timer: NodeJS.Timeout
+  /** Called as the signal aborts, in whatever async context, at a fraction of its price: one for whoever has the lease. */
+  onTaken: ((error: Error) => void) | undefined
   /** Both made when somebody asks for its signal, whose listeners then run in that one's async context. */
   #aborter: AbortController | undefined
   #abortIn: AsyncResource | undefined
@@ -52,10 +57,13 @@ export class Lease implements Disposable {
     this.#scheduler = scheduler
     this.#events = events
     this.#terms = terms
+    const { id } = this.tenant
+    const asker = currentTenant()
+    this.guard = () => refuseOtherTenant(id, asker)
     this.#source = new ExclusiveSource(slot.connection, {
       isRevoked: false,
       maxBytes: terms.maxResultBytes,
-      tenant: this.tenant.id,
+      guard: this.guard,
     })
     slot.revoke = (reason, error) => this.#end(error, reason)
     slot.lost = () => this.#lose()
@@ -192,6 +200,7 @@ export class Lease implements Disposable {
   }
 
   #abort(error: Error): void {
+    if (!this.#abortedBy) this.onTaken?.(error)
     this.#abortedBy ??= error
     this.#abortIn?.runInAsyncScope(() => this.#aborter?.abort(error))
   }

@@ -70,8 +70,10 @@ function freePort() {
   })
 }
 
-async function ask(tenant, body) {
-  const authorization = `Bearer ${run(APP, 'npm', 'run', '--silent', 'token', tenant).out}`
+const tokenOf = (tenant) => run(APP, 'npm', 'run', '--silent', 'token', tenant).out
+
+async function ask(token, body) {
+  const authorization = `Bearer ${token}`
   const method = body === undefined ? 'GET' : 'POST'
   const answer = await fetch(`http://127.0.0.1:${port}/projects`, {
     method,
@@ -114,8 +116,9 @@ try {
   console.log(`npm run dev is ready: ${seconds(Date.now() - began)} after install`)
   const settings = ['--env-file', '.tenantry/demo.env', '--schema', 'schema.sql']
   run(APP, 'npx', 'tenantry', 'tenant', 'create', 'umbrella', ...settings)
-  const made = await ask('umbrella', { name: 'Raincoats' })
-  const own = await ask('umbrella')
+  const [token, otherToken] = [tokenOf('umbrella'), tokenOf('acme')]
+  const made = await ask(token, { name: 'Raincoats' })
+  const own = await ask(token)
   const tookMs = Date.now() - began
   check('a new tenant stores its first row', made.status === 201, JSON.stringify(made))
   check(
@@ -123,7 +126,7 @@ try {
     own.body.length === 1 && own.body[0].name === 'Raincoats',
     JSON.stringify(own),
   )
-  const other = await ask('acme')
+  const other = await ask(otherToken)
   const names = other.body.map((project) => project.name)
   check(
     'another tenant does not see it',

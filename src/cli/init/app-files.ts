@@ -8,6 +8,8 @@ import type { NewFile } from './write-new.ts'
 
 /** The example is the template: what its tests promise, a new app keeps. */
 const TEMPLATE = new URL('../../../examples/projects-api/', import.meta.url)
+/** As `files` in package.json has them: where the example was run, its keys and data are beside them. */
+const OF_TEMPLATE = /\.(md|sql|ts)$/
 const MODE = 0o644
 
 const Manifest = z.object({
@@ -31,9 +33,9 @@ export function hasTemplate(): boolean {
 export function appFiles(folder: string): NewFile[] {
   if (!hasTemplate())
     throw new PartMissingError('this installation holds no app to begin with: use the npm package')
-  const template = readdirSync(TEMPLATE, { withFileTypes: true })
-    .filter((entry) => entry.isFile()) // where it was run, folders of data may be beside them
-    .map(({ name }) => ({ path: name, text: readFileSync(new URL(name, TEMPLATE), 'utf8'), mode: MODE }))
+  const template = readdirSync(TEMPLATE)
+    .filter((path) => OF_TEMPLATE.test(path))
+    .map((path) => ({ path, text: readFileSync(new URL(path, TEMPLATE), 'utf8'), mode: MODE }))
   return [
     ...template,
     { path: 'package.json', text: manifestText(basename(folder)), mode: MODE },

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
-  DOORS,
   type DoorName,
   expectCleanRoom,
   HostileGround,
+  MAIN_DOORS,
   stateBy,
   UNDISTURBED,
 } from './hostile-ground.ts'
@@ -97,7 +97,7 @@ let application: SessionState
 
 beforeAll(async () => {
   ground = await HostileGround.start()
-  for (const name of DOORS) fresh.set(name, await stateBy(ground.door(name)))
+  for (const name of MAIN_DOORS) fresh.set(name, await stateBy(ground.door(name)))
   application = await stateBy(ground.door('query', 'service'))
 })
 afterAll(() => ground[Symbol.asyncDispose]())
@@ -108,7 +108,7 @@ const freshBy = (name: DoorName): SessionState => {
   return state
 }
 
-describe.each(DOORS)('a tenant key, by %s', (name) => {
+describe.each(MAIN_DOORS)('a tenant key, by %s', (name) => {
   it.each(ATTACKS)(
     'leaves nothing to its next request, or to the application, of %s',
     async (what, texts) => {

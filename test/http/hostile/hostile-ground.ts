@@ -17,6 +17,8 @@ export type KeyKind = 'tenant' | 'service'
 /** A way in that a key has: one statement, as a request of its own. */
 export type DoorName = 'query' | 'transaction' | 'sql' | 'sql batch' | 'lines'
 export const DOORS: readonly DoorName[] = ['query', 'transaction', 'sql', 'sql batch', 'lines']
+/** One for each way that statements are run. */
+export const MAIN_DOORS: readonly DoorName[] = ['query', 'transaction', 'sql']
 
 export interface Door {
   ask(sql: string, params?: readonly unknown[], signal?: AbortSignal): Promise<Answer>
@@ -117,7 +119,7 @@ export const UNDISTURBED = { faults: [], isAnswered: true, isQuick: true, ended:
 /** Milliseconds: far above what its select takes, far below what attacks last. */
 const QUICK_MS = 2_000
 /** Between its requests: it is to be there, not to take the machine. */
-const BREATH_MS = 10
+const BREATH_MS = 50
 
 /** Another tenant, that asks for its rows all the time, by its own key. */
 export class Neighbour {

@@ -144,19 +144,22 @@ export function describeRandomDirt(statements: number): void {
     let sent = 0
     let accepted = 0
     const pids = new Set<number>()
-    const property = fc.asyncProperty(fc.array(request, { minLength: 2, maxLength: 8 }), async (requests) => {
-      for (const { door, sql, leftAfterMs } of requests) {
-        const signal = leftAfterMs === undefined ? undefined : AbortSignal.timeout(leftAfterMs)
-        const { status } = await ground.door(door).ask(sql, [], signal)
-        sent++
-        if (status === 200) accepted++
-      }
-      pids.add(await expectCleanRoom(ground.door('query'), fresh, 'by the same key'))
-      const service = await stateBy(ground.door('query', 'service'))
-      expect(service.state).toEqual(application.state)
-      expect(pids.has(service.pid)).toBe(false)
-    })
-    while (sent < statements) await fc.assert(property, { numRuns: 20 })
+    const property = fc.asyncProperty(
+      fc.array(request, { minLength: 4, maxLength: 12 }),
+      async (requests) => {
+        for (const { door, sql, leftAfterMs } of requests) {
+          const signal = leftAfterMs === undefined ? undefined : AbortSignal.timeout(leftAfterMs)
+          const { status } = await ground.door(door).ask(sql, [], signal)
+          sent++
+          if (status === 200) accepted++
+        }
+        pids.add(await expectCleanRoom(ground.door('query'), fresh, 'by the same key'))
+        const service = await stateBy(ground.door('query', 'service'))
+        expect(service.state).toEqual(application.state)
+        expect(pids.has(service.pid)).toBe(false)
+      },
+    )
+    while (sent < statements) await fc.assert(property, { numRuns: 15 })
     // Dirt that is refused, and rooms that are new each time, would show nothing.
     expect(accepted).toBeGreaterThan(sent / 8)
     expect(pids.size).toBeLessThan(sent / 4)

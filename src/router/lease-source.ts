@@ -23,13 +23,13 @@ export class LeaseSource implements ConnectionSource {
 
 class LeasedConnection implements HeldConnection {
   readonly connection: HeldConnection['connection']
-  readonly tenant: TenantId
+  readonly guard: () => void
   readonly maxBytes: number
   readonly #lease: Lease
 
   constructor(lease: Lease) {
     this.connection = lease.connection
-    this.tenant = lease.tenant.id
+    this.guard = lease.guard
     this.maxBytes = lease.maxBytes
     this.#lease = lease
   }

@@ -122,9 +122,11 @@ export class TenantRouter implements AsyncDisposable {
     options: LeaseOptions = {},
   ): Promise<T> {
     return inLeaseContext(async () => {
-      using lease = await this.lease(id, { keepsSession: false, ...options })
-      // Awaited inside: a lazy query is sent when it is awaited, and asks for the ambient tenant then.
-      return await runAsTenant(lease.tenant.id, async () => await work(lease.sql as TenantSql<Id>))
+      const tenant = parseTenantId(id)
+      return await runAsTenant(tenant, async () => {
+        using lease = await this.lease(tenant, { keepsSession: false, ...options })
+        return await work(lease.sql as TenantSql<Id>)
+      })
     })
   }
 

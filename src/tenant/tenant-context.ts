@@ -30,10 +30,14 @@ export function requireTenant(): TenantId {
   return tenant
 }
 
-/** @throws {TenantMismatchError} when the ambient tenant is another one than `tenant`. */
-export function refuseOtherTenant(tenant: TenantId): void {
+/**
+ * @param asker the tenant that was ambient where the handle was asked for: that one may use it, too.
+ * @throws {TenantMismatchError} when the ambient tenant is another one than `tenant`.
+ */
+export function refuseOtherTenant(tenant: TenantId, asker?: TenantId): void {
   const ambient = storage.getStore()
-  if (ambient !== undefined && ambient !== tenant) throw new TenantMismatchError(tenant, ambient)
+  if (ambient !== undefined && ambient !== tenant && ambient !== asker)
+    throw new TenantMismatchError(tenant, ambient)
 }
 
 /** Whatever can be awaited and is not a promise of the language's own, which has begun what it stands for. */

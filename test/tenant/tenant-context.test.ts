@@ -167,6 +167,19 @@ describe('a handle of one tenant in the context of another', () => {
     expect((await lease.run({ text: 'select 1 as n' })).rows).toEqual([{ n: 1 }])
   })
 
+  it('is not refused where a lease of it was asked for there, by name', async () => {
+    await elsewhere(async () => {
+      using lease = await world.lease('acme')
+      expect(await lease.sql`select distinct tenant from notes`).toEqual([{ tenant: 'acme' }])
+      const third = runAsTenant(parseTenantId('initech'), async () => await lease.sql`select 1`)
+      await expect(third).rejects.toBeInstanceOf(TenantMismatchError)
+    })
+    const handed = elsewhere(() =>
+      world.router.withTenant('acme', (sql) => runAsTenant(globex, async () => await sql`select 1`)),
+    )
+    await expect(handed).rejects.toBeInstanceOf(TenantMismatchError)
+  })
+
   it('holds the ambient handle to the tenant that its transaction began for', async () => {
     const sql = world.router.sql()
     const crossing = runAsTenant(acme, () =>

@@ -1,5 +1,4 @@
 import type { Connection } from '../../connection/connection.ts'
-import type { TenantId } from '../../tenant/tenant-id.ts'
 
 /** Where a handle gets its connections from: the router, a lease, or a transaction. */
 export interface ConnectionSource {
@@ -20,8 +19,8 @@ export interface HoldTerms {
   readonly isRevoked: boolean
   /** Why, where the owner says it: what is refused for it says the same. */
   readonly revokedBy?: Error | undefined
-  /** Whose it is: what runs on it is refused in the context of another. */
-  readonly tenant?: TenantId | undefined
+  /** Asked before each use. @throws {TenantMismatchError} in the context of a tenant that it is nothing to. */
+  readonly guard?: (() => void) | undefined
   /** The cap of one answer on the socket. */
   readonly maxBytes?: number | undefined
 }

@@ -1,6 +1,5 @@
 import type { Connection } from '../../connection/connection.ts'
 import { LeaseReleasedError } from '../../errors.ts'
-import type { TenantId } from '../../tenant/tenant-id.ts'
 import { type ConnectionSource, Gate, type HeldConnection } from './connection-source.ts'
 
 /** Hands a source on to one handle, until that handle ends; the source and its other handles go on. */
@@ -45,14 +44,14 @@ export class EndableSource implements ConnectionSource {
 
 class CountedHold implements HeldConnection {
   readonly connection: Connection
-  readonly tenant: TenantId | undefined
+  readonly guard: (() => void) | undefined
   readonly maxBytes: number | undefined
   readonly #held: HeldConnection
   #giveBack: (() => void) | undefined
 
   constructor(held: HeldConnection, giveBack: () => void) {
     this.connection = held.connection
-    this.tenant = held.tenant
+    this.guard = held.guard
     this.maxBytes = held.maxBytes
     this.#held = held
     this.#giveBack = giveBack

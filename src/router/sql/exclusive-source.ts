@@ -1,7 +1,5 @@
 import type { Connection } from '../../connection/connection.ts'
 import { CancelledError, LeaseReleasedError, NestedLeaseError } from '../../errors.ts'
-import { refuseOtherTenant } from '../../tenant/tenant-context.ts'
-import type { TenantId } from '../../tenant/tenant-id.ts'
 import { type ConnectionSource, Gate, type HeldConnection, type HoldTerms } from './connection-source.ts'
 import { isHeldAround } from './enclosure.ts'
 
@@ -46,13 +44,13 @@ export class ExclusiveSource implements ConnectionSource {
     return this.#terms.maxBytes
   }
 
-  get tenant(): TenantId | undefined {
-    return this.#terms.tenant
+  get guard(): (() => void) | undefined {
+    return this.#terms.guard
   }
 
   /** @throws {LeaseReleasedError} or what `close` was given; {TenantMismatchError | NestedLeaseError | CancelledError} */
   async hold(signal?: AbortSignal): Promise<HeldConnection> {
-    if (this.tenant !== undefined) refuseOtherTenant(this.tenant)
+    this.guard?.()
     if (this.isRevoked) throw this.#refusal()
     if (!this.#isHeld) return this.#take()
     if (isHeldAround(this)) {
@@ -141,8 +139,8 @@ class Hold implements HeldConnection {
     return this.#source.maxBytes
   }
 
-  get tenant(): TenantId | undefined {
-    return this.#source.tenant
+  get guard(): (() => void) | undefined {
+    return this.#source.guard
   }
 
   release(): void {

@@ -1,10 +1,13 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { setImmediate, setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { header, type TenancyEnv, tenancy, tenancyErrors } from 'tenantry/hono'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { currentTenant } from '../../../src/tenant/tenant-context.ts'
+import { packagesLoadedBy } from '../../support/source-rules.ts'
 import { startWorld, type World } from '../../support/world.ts'
 
 const TENANTS = Array.from({ length: 20 }, (_, i) => `tenant-${i}`)
@@ -73,6 +76,21 @@ describe('what runs behind tenancy()', () => {
     app.get('/other', async (c) => c.json(await other`select 1`))
     const answer = await app.request('/other', as('acme'))
     expect(await answer.json()).toMatchObject({ code: 'tenant_mismatch' })
+  })
+})
+
+describe('the face for Hono', () => {
+  it('loads no server, whose import or use would replace the Request and Response of an application', () => {
+    const root = fileURLToPath(new URL('../../..', import.meta.url))
+    const files = readdirSync(`${root}/src`, { recursive: true, encoding: 'utf8' })
+    const named = files
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => `src/${file.replaceAll('\\', '/')}`)
+    const sources = new Map(named.map((file) => [file, readFileSync(`${root}/${file}`, 'utf8')]))
+    const loaded = packagesLoadedBy('src/http/hono.ts', sources)
+    expect(loaded).toEqual(expect.arrayContaining(['hono/factory', 'jose']))
+    expect(loaded).not.toContain('@hono/node-server')
+    expect(loaded).not.toContain('ioredis')
   })
 })
 

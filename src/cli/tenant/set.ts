@@ -21,7 +21,7 @@ const Options = z.object({
   maxResultBytes: limit,
   requestsPerSecond: limit,
   requestsPerMinute: limit,
-  maxConcurrency: limit,
+  concurrency: limit,
   for: z.string().optional(),
   endOverride: z.boolean().default(false),
   weight: limit,
@@ -42,7 +42,7 @@ export function addTenantSet(parent: Command, cli: CommandLine): void {
     .option('--max-result-bytes <n>', 'bytes of an answer; none')
     .option('--requests-per-minute <n>', 'requests in any minute, instead of what its plan says; none')
     .option('--requests-per-second <n>', 'the same, as a sixtieth; none')
-    .option('--max-concurrency <n>', 'requests under way at once, instead of what its plan says; none')
+    .option('--concurrency <n>', 'requests under way at once, instead of what its plan says; none')
     .option(
       '--for <time>',
       'the requests per minute and at once that are given here hold for so long, as 2h, before all others',
@@ -78,7 +78,7 @@ export function addTenantSet(parent: Command, cli: CommandLine): void {
 
 /** @throws {InvalidRequestError} */
 function inputOf(options: Options): SetTenant {
-  const { label, removeLabel, requestsPerMinute, maxConcurrency: concurrency } = options
+  const { label, removeLabel, requestsPerMinute, concurrency } = options
   const given = parseLabels(label)
   const both = removeLabel.find((name) => name in given)
   if (both !== undefined) throw new InvalidRequestError(`--label and --remove-label both name ${both}`)
@@ -100,7 +100,7 @@ function inputOf(options: Options): SetTenant {
 
 /** @throws {InvalidRequestError} */
 function overrideOf(options: Options): SetTenant['override'] {
-  const { for: time, endOverride, requestsPerMinute: rate, maxConcurrency: atOnce } = options
+  const { for: time, endOverride, requestsPerMinute: rate, concurrency: atOnce } = options
   if (time !== undefined && endOverride)
     throw new InvalidRequestError('--for and --end-override exclude each other')
   if (time === undefined) return endOverride ? null : undefined
@@ -108,6 +108,6 @@ function overrideOf(options: Options): SetTenant['override'] {
   const requestsPerMinute = rate ?? undefined
   const concurrency = atOnce ?? undefined
   if (requestsPerMinute === undefined && concurrency === undefined)
-    throw new InvalidRequestError('--for needs --requests-per-minute or --max-concurrency, with a number')
+    throw new InvalidRequestError('--for needs --requests-per-minute or --concurrency, with a number')
   return { requestsPerMinute, concurrency, until }
 }

@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { Kysely } from 'kysely'
 import { PostgresJSDialect } from 'kysely-postgres-js'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { TenantPool } from '../../src/pg/tenant-pool.ts'
 import type { World } from '../support/world.ts'
 import { type PooledWorld, startPooledWorld } from './pooled-world.ts'
 
@@ -14,7 +15,18 @@ const notes = pgTable('notes', {
 
 /** One ground for all who need nothing of their own: a tenant for each test. */
 describe('a tenant behind a transaction pooler', () => {
-  const TENANTS = ['orms', 'copies', 'whole', 'session', 'foreign', 'lasting', 'formats', 'impatient', 'odd']
+  const TENANTS = [
+    'orms',
+    'pools',
+    'copies',
+    'whole',
+    'session',
+    'foreign',
+    'lasting',
+    'formats',
+    'impatient',
+    'odd',
+  ]
   let ground: PooledWorld
   beforeAll(async () => {
     ground = await startPooledWorld(TENANTS)
@@ -41,6 +53,24 @@ describe('a tenant behind a transaction pooler', () => {
     expect(await kysely.selectFrom('notes').select('body').where('id', '=', 21).execute()).toEqual([
       { body: 'newer' },
     ])
+  })
+
+  it('is served by a pool of pg, with a name or without, and refused what would not last', async () => {
+    const pool = new TenantPool(ground.router, 'pools')
+    const named = { name: 'counted', text: 'select count(*)::int as n from notes where id > $1', values: [0] }
+    for (let i = 0; i < 2; i++) expect((await pool.query(named)).rows).toEqual([{ n: 20 }])
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query('insert into notes values ($1, $2, $3)', [21, 'pools', 'undone'])
+    expect((await client.query(named)).rows).toEqual([{ n: 21 }])
+    await client.query('rollback')
+    await expect(client.query('set work_mem = 99999')).rejects.toMatchObject({ code: 'unsupported' })
+    client.release()
+    expect((await pool.query('select 1 as n; select 2 as n')) as unknown).toMatchObject([
+      { rows: [{ n: 1 }] },
+      { rows: [{ n: 2 }] },
+    ])
+    await pool.end()
   })
 
   it('reads a cursor in batches, copies in, and keeps its rows apart after an error', async () => {

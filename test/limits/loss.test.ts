@@ -3,5 +3,5 @@ import { describeLoss } from './loss.ts'
 
 describe('a limiter', () => {
   // Not how long they wait: others use this machine.
-  describeLoss({ phaseMs: 2_200, deadlineMs: 200, p99Ms: 1_000 })
+  describeLoss({ phaseMs: 2_200, deadlineMs: 200, addedP99Ms: 1_000 })
 })

@@ -1,5 +1,13 @@
 import { createServer, type Server } from 'node:http'
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, SignJWT } from 'jose'
+import {
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  type JWTHeaderParameters,
+  SignJWT,
+} from 'jose'
 
 export const ISSUER = 'https://id.example.com/'
 export const AUDIENCE = 'projects-api'
@@ -31,6 +39,13 @@ export class SigningKey {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
     const publicJwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
     return new SigningKey(kid, alg, privateKey, publicJwk, await exportJWK(privateKey))
+  }
+
+  /** The same key, to sign by another algorithm. */
+  static async from(kid: string, alg: string, privateJwk: JWK): Promise<SigningKey> {
+    const key = await importJWK(privateJwk, alg)
+    if (key instanceof Uint8Array) throw new Error('a shared secret')
+    return new SigningKey(kid, alg, key, {}, privateJwk)
   }
 
   /** A token for `acme`, right in every part that is not given. */

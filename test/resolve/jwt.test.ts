@@ -113,6 +113,15 @@ describe('a token', () => {
     expect(await proved(await rsa.sign(), { keys: { keys: [bare] } })).toBe('acme')
   })
 
+  it('signed by another algorithm than its issuer’s is refused, though the key would do for both', async () => {
+    const { alg: _alg, use: _use, ...bare } = rsa.publicJwk
+    const again = await SigningKey.from('r1', 'RS512', rsa.privateJwk)
+    const keys = { keys: [bare] }
+    const token = await again.sign()
+    await expect(proved(token, { keys, algorithms: ['RS256'] })).rejects.toMatchObject(refused)
+    expect(await proved(token, { keys, algorithms: ['RS512'] })).toBe('acme')
+  })
+
   it('leads to keys neither by jku, x5u, jwk nor x5c', async () => {
     await using server = await KeyServer.start(other)
     const header = { jku: server.url, x5u: server.url, jwk: other.publicJwk, x5c: ['MIIB'] }

@@ -89,6 +89,7 @@ describe('a caller with a credential', () => {
       told(as('http://app.test/', { 'x-tenant-id': 'nobody' })),
       told(as('http://app.test/', { 'x-tenant-id': 'acme' })),
       told(as('http://app.test/t/globex', { 'x-tenant-id': 'acme' })),
+      told(as('http://app.test/t/acme', { 'x-tenant-id': 'globex' })),
       told(as(`http://acme.${BASE}/t/globex`)),
       told(as('http://db.nobody.test/')),
     ])

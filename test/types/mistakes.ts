@@ -17,9 +17,9 @@ declare function reportOf(id: TenantId): string
 /** A text is no tenant's id until somebody has looked at it. */
 export function textsAsIds(text: string): void {
   // @ts-expect-error -- a text
-  runAsTenant('acme', () => {})
+  void runAsTenant('acme', () => {})
   // @ts-expect-error -- a text, as a request has it
-  runAsTenant(text, () => {})
+  void runAsTenant(text, () => {})
   // @ts-expect-error -- a text
   reportOf('acme')
   // @ts-expect-error -- the brand is nobody's to make

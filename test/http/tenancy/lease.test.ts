@@ -109,15 +109,15 @@ function routes() {
   app.get('/pull', async (c) => {
     const lease = await c.var.lease()
     let parts = 0
-    const body = new ReadableStream<Uint8Array>({
-      async pull(sink) {
-        parts += 1
-        const [row] = await lease.sql`select ${parts}::int as part`
-        sink.enqueue(Buffer.from(`${String(row?.['part'])} ${currentTenant()} `))
-        if (parts === 40) sink.close()
-      },
-    })
-    return c.body(body)
+    const pull = async (sink: ReadableStreamDefaultController<Uint8Array>) => {
+      parts += 1
+      const asked = currentTenant()
+      const [row] = await lease.sql`select ${parts}::int as part`
+      sink.enqueue(Buffer.from(`${String(row?.['part'])} ${asked} `))
+      if (parts === 40) sink.close()
+    }
+    // Asked for its parts when somebody reads, in whatever context that is.
+    return c.body(new ReadableStream({ pull }, new CountQueuingStrategy({ highWaterMark: 0 })))
   })
   app.get('/breaks', async (c) => {
     await c.var.lease()

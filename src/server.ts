@@ -201,6 +201,7 @@ class Core {
       means: this.#means,
       directory: this.#access.directory,
       baseDomain: this.settings.baseDomain,
+      limiter: this.#limiter,
       keys: new KeyVerifier(this.#access.directory),
       metrics: this.#metrics,
       metricsAccess: isLoopback(this.settings.opsHost) ? ('open' as const) : ('viewer' as const),

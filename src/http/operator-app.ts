@@ -62,6 +62,8 @@ export interface OperatorAppDeps {
   readonly router: Pick<TenantRouter, 'stats' | 'lease' | 'explain' | 'cancel'>
   readonly directory: NonNullable<WhySources['directory']>
   readonly baseDomain?: string | undefined
+  /** For why: this plane itself has no limits. */
+  readonly limiter?: WhySources['limiter']
   readonly lifecycle: LifecycleParts
   readonly means: OwnMeans
   readonly keys: KeyVerifier

@@ -145,7 +145,7 @@ describe('a limiter whose Redis is gone', () => {
   /** One that was here, and counts what is sent to it. */
   async function gone() {
     const own = await startRedis()
-    const connection = await openRedis(own.url, { onFault: () => undefined })
+    const connection = await openRedis(own.url, { deadlineMs: 500, onFault: () => undefined })
     const counting = { sent: 0 }
     const redis: CountingRedis = {
       call: (command, ...args) => connection.call(command, ...args),

@@ -13,7 +13,7 @@ let key: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tenantry-plans-'))
   redis = await startRedis()
-  const plans = await file('default: { requestsPerMinute: 6, windowSeconds: 60, concurrency: 2 }')
+  const plans = await file('default: { requestsPerMinute: 60, windowSeconds: 60, concurrency: 2 }')
   world = await startServiceWorld({ REDIS_URL: redis.url, PLANS_FILE: plans, REPLICAS: '2' })
   key = (await world.tenant('acme')).key
 })
@@ -37,21 +37,33 @@ const metric = async (name: string) => {
 
 describe('a service with plans and a Redis', () => {
   it('counts there while that is there, and its own share while it is not, which metrics and log say', async () => {
-    const first = await ask()
-    expect(first.headers).toMatchObject({
-      'ratelimit-policy': '"requests";q=6;w=60, "concurrency";q=2;qu="concurrent-requests"',
-      ratelimit: expect.stringMatching(/^"requests";r=5;t=\d+, "concurrency";r=1$/),
+    // More is left than its share, which is 30. On a busy machine Redis may be too slow at first.
+    const first = await vi.waitFor(async () => {
+      const answer = await ask()
+      expect(answer.headers['ratelimit']).toMatch(/^"requests";r=[345]\d;t=\d+, "concurrency";r=1$/)
+      return answer
     })
+    expect(first.headers['ratelimit-policy']).toBe(
+      '"requests";q=60;w=60, "concurrency";q=2;qu="concurrent-requests"',
+    )
     expect(await redis.command('keys', '*')).toContainEqual(expect.stringMatching(/:requests:60$/))
-    await vi.waitFor(async () => expect(await redis.command('keys', '*:slots')).toEqual([]))
+    await vi.waitFor(async () => expect(await redis.command('keys', '*:slots')).toEqual([]), 10_000)
     await redis.kill()
-    const codes = []
-    for (let asked = 0; asked < 4; asked++) codes.push((await ask()).status)
-    expect(codes).toEqual([200, 200, 429, 429])
-    expect(await metric('tenantry_ratelimit_decisions_total{result="allowed"}')).toBe(3)
-    expect(await metric('tenantry_ratelimit_decisions_total{result="rate_limited"}')).toBe(2)
-    expect(await metric('tenantry_ratelimit_fallback_total')).toBe(4)
-    expect(world.logLines.filter((line) => line.includes('redis is gone'))).toHaveLength(1)
+    const before = await metric('tenantry_ratelimit_fallback_total')
+    const statuses: number[] = []
+    while (statuses.length < 40) statuses.push((await ask()).status)
+    const admitted = statuses.filter((status) => status === 200).length
+    expect(admitted).toBeGreaterThan(0)
+    expect(admitted).toBeLessThan(30)
+    expect(statuses.slice(admitted)).toEqual(Array(40 - admitted).fill(429))
+    expect(await metric('tenantry_ratelimit_decisions_total{result="rate_limited"}')).toBe(40 - admitted)
+    expect(await metric('tenantry_ratelimit_decisions_total{result="allowed"}')).toBeGreaterThan(admitted)
+    expect((await metric('tenantry_ratelimit_fallback_total')) - before).toBe(40)
+    expect(world.logLines.join('')).toContain('redis is gone')
+    const why = async () => (await world.operate('/v1/why/acme')).json.answer
+    expect(await why()).toContainEqual(
+      expect.stringMatching(/^requests {3}60 a minute \(0 left\), 2 at once .*; plan default; Redis is gone/),
+    )
     await redis.restart()
     await vi.waitFor(async () => expect((await ask()).status).toBe(200), 10_000)
   })

@@ -1,3 +1,4 @@
+import type { Basis, Standing } from '../../limits/standing.ts'
 import type { PoolExplanation, TenantExplanation } from '../../router/explanation.ts'
 import type { TenantView } from '../tenant/tenant-view.ts'
 import { clock, duration, times } from './phrases.ts'
@@ -10,6 +11,7 @@ export function detailLines(facts: WhyFacts): string[] {
     ...resolutionLines(facts),
     ...(record === null ? [] : recordLines(facts, record)),
     ...operationLines(facts),
+    ...(facts.requests === null ? [] : requestLines(facts.requests)),
     ...(router === null ? [] : routerLines(router)),
   ]
 }
@@ -66,6 +68,27 @@ function operationLines({ operation }: WhyFacts): string[] {
   const { id, kind, state, stepsDone, error } = operation
   const steps = stepsDone.length === 0 ? 'no step done' : `done: ${stepsDone.join(', ')}`
   return [`operation  ${kind} ${id} is ${state}; ${steps}${error === null ? '' : `; ${error}`}`]
+}
+
+/** Nothing where nothing is limited. */
+function requestLines({ allowance, basis, remaining, active }: Standing): string[] {
+  const { plan, rate, concurrency, overrideUntil } = allowance
+  if (rate === null && concurrency === null) return []
+  const ofAll = (count: number | null, what: string) => (count === null ? '' : ` (${count} ${what})`)
+  const allowed = [
+    ...(rate === null ? [] : [`${rate.requestsPerMinute} a minute${ofAll(remaining, 'left')}`]),
+    ...(concurrency === null ? [] : [`${concurrency} at once${ofAll(active, 'under way')}`]),
+  ]
+  const source =
+    overrideUntil === null ? `plan ${plan ?? 'default'}` : `override until ${clock(overrideUntil)}`
+  return [`requests   ${allowed.join(', ')}; ${source}; ${COUNTED[basis]}`]
+}
+
+const COUNTED: Readonly<Record<Basis, string>> = {
+  redis: 'counted in Redis',
+  local: 'counted by this process',
+  fallback: 'Redis is gone: this process lets in its share',
+  none: 'Redis is gone: nobody counts',
 }
 
 function routerLines(router: TenantExplanation): string[] {

@@ -1,3 +1,5 @@
+import type { Limiter } from '../../limits/limiter.ts'
+import type { Standing } from '../../limits/standing.ts'
 import type { AliasKind } from '../../registry/alias-record.ts'
 import type { Directory } from '../../registry/directory.ts'
 import type { Entry, Registry } from '../../registry/registry.ts'
@@ -22,6 +24,7 @@ export interface WhySources {
   readonly registry: Pick<Registry, 'find' | 'list'>
   readonly directory?: Pick<Directory, 'held' | 'known' | 'stalenessSeconds'> | undefined
   readonly router?: Pick<TenantRouter, 'explain'> | undefined
+  readonly limiter?: Pick<Limiter, 'look'> | undefined
   /** `acme.<baseDomain>` names the tenant `acme`. */
   readonly baseDomain?: string | undefined
 }
@@ -51,6 +54,8 @@ export interface Why {
   /** Null where no service was asked. */
   readonly directory: { readonly held: HeldRecord | null; readonly stalenessSeconds: number } | null
   readonly router: TenantExplanation | null
+  /** How it stands to its limits; null where no service was asked. */
+  readonly requests: Standing | null
 }
 
 /** All but the words. */
@@ -73,6 +78,7 @@ export async function explainWhy(sources: WhySources, asked: string): Promise<Wh
     operation: operation ? viewOperation(operation.record) : null,
     directory: sources.directory ? explainHeld(sources.directory, lookup, entry) : null,
     router: explainRouting(sources, lookup, entry ?? undefined, server ?? undefined, asked),
+    requests: (entry && (await sources.limiter?.look(entry.record))) ?? null,
     // Last: any of those above may have met it.
     registryError: lookup.registryError,
   }

@@ -70,17 +70,41 @@ describe('two hundred statements', () => {
 
 const [BOOL, INT2, INT4, FLOAT4, FLOAT8, JSON_TEXT, JSONB] = [16, 21, 23, 700, 701, 114, 3802]
 
-/** What the texts are in JSON. Of arrays, whose texts are compared where they are texts, the value is taken as it was given. */
+/** Of an array → of its elements, where those are more than texts. */
+const ELEMENTS: ReadonlyMap<number | undefined, number> = new Map([
+  [1000, BOOL],
+  [1005, INT2],
+  [1007, INT4],
+  [1021, FLOAT4],
+  [1022, FLOAT8],
+  [199, JSON_TEXT],
+  [3807, JSONB],
+])
+
+/** What the texts are in JSON. Which types are arrays is taken from what was given: the database made some itself. */
 function jsonOf(texts: Rows, types: readonly number[], given: readonly (readonly unknown[])[]): unknown[][] {
   return texts.map((row, at) => row.map((text, column) => oneOf(text, types[column], given[at]?.[column])))
 }
 
-function oneOf(text: string | null, type: number | undefined, given: unknown): unknown {
+function oneOf(text: string | null, type: number | undefined, given?: unknown): unknown {
   if (text === null) return null
-  if (Array.isArray(given) && type !== JSON_TEXT && type !== JSONB) return given
+  if (Array.isArray(given) && type !== JSON_TEXT && type !== JSONB) return listOf(text, ELEMENTS.get(type))
   if (type === BOOL) return text === 't'
   if (type === INT2 || type === INT4) return Number(text)
   if (type === FLOAT4 || type === FLOAT8) return Number.isFinite(Number(text)) ? Number(text) : text
   if (type === JSON_TEXT || type === JSONB) return JSON.parse(text)
   return text
+}
+
+/** `[0:1]={1,NULL,"a \\"b\\""}`, whose bounds JSON has no place for. */
+function listOf(text: string, element: number | undefined): unknown {
+  const json = text
+    .replace(/^\[[^{]*/, '')
+    .replaceAll(/"((?:[^"\\]|\\.)*)"|[^{},"]+|[{}]/gs, (token, quoted?: string) => {
+      if (token === '{') return '['
+      if (token === '}') return ']'
+      const value = quoted?.replaceAll(/\\(.)/gs, '$1') ?? (token === 'NULL' ? null : token)
+      return JSON.stringify(oneOf(value, element))
+    })
+  return JSON.parse(json)
 }

@@ -98,7 +98,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     what: 'no cancel',
-    caughtBy: 'a client that leaves has its statement ended on the server',
+    caughtBy: 'a client that leaves has its statement ended on the server, and undone',
     hop: (url, init) => {
       const { signal, ...deaf } = init
       const left = new Promise<never>((_, reject) => {

@@ -120,11 +120,11 @@ export const sessions: readonly SqlCase[] = [
     },
   },
   {
-    name: 'a client that leaves has its statement ended on the server',
+    name: 'a client that leaves has its statement ended on the server, and undone',
     async run(endpoint) {
       const leaving = new AbortController()
-      const mark = `left_${randomInt(1e9)}`
-      const text = `select pg_sleep(8) as ${mark}`
+      const mark = `l${randomInt(1e9)}`
+      const text = `with kept as (insert into goods values ('${mark}', 1) returning 1) select pg_sleep(8) from kept`
       const asked = endpoint.sql.query(text, [], { fetchOptions: { signal: leaving.signal } })
       const outcome = Promise.allSettled([asked])
       try {
@@ -132,6 +132,7 @@ export const sessions: readonly SqlCase[] = [
         leaving.abort()
         expect(await outcome).toMatchObject([{ status: 'rejected' }])
         await vi.waitFor(async () => expect(await running(endpoint, text)).toBe(0), 2_000)
+        expect(await endpoint.sql`select * from goods where code = ${mark}`).toEqual([])
       } finally {
         await endpoint.http.world.server.query(
           'select pg_terminate_backend(pid) from pg_stat_activity where query = $1',

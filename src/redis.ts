@@ -18,8 +18,11 @@ const CLOSE_MS = 200
 const FORM = 'redis://[USER[:PASSWORD]@]HOST[:PORT][/NUMBER], or rediss://… for TLS [?ca=FILE]'
 
 export const RedisOptions = z.strictObject({
-  /** Milliseconds that a call waits for Redis: what a request loses, once, where Redis hangs. */
-  deadlineMs: z.int().min(5).max(10_000).default(40),
+  /**
+   * Milliseconds that a call waits for Redis: what a request loses, once, where Redis hangs. 50 are the most that one
+   * may lose; the rest is for a process that is busy.
+   */
+  deadlineMs: z.int().min(5).max(10_000).default(30),
   /** Calls under way; further ones are refused at once. */
   maxCalls: z.int().positive().default(10_000),
   /** Hears, once for each outage, why Redis is not there. Default: a process warning. */

@@ -1,10 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RedisOptions } from '../../src/redis.ts'
 import { createCache, type TenantCache } from '../../src/scope/cache.ts'
+import { describeOutageCost, eachMs } from './outage-cost.ts'
 import { type ScopeGround, startScopes } from './scope-ground.ts'
 
-/** Milliseconds, as an application would have it. */
-const DEADLINE_MS = 40
+/** As an application has it where it says nothing. */
+const { deadlineMs: DEADLINE_MS } = RedisOptions.parse({})
 /** What a busy machine may add. */
 const BUSY_MS = 1_000
 
@@ -103,15 +105,7 @@ describe('a cache whose Redis', () => {
   })
 })
 
-/** Milliseconds of each of so many, one after the other. */
-async function eachMs(times: number, work: () => Promise<unknown>): Promise<number[]> {
-  const took: number[] = []
-  for (let at = 0; at < times; at++) {
-    const before = performance.now()
-    await work()
-    took.push(performance.now() - before)
-  }
-  return took
-}
+// Not the 50 ms of the long run: others use this machine.
+describeOutageCost(() => ground, { requests: 50, mostAddedMs: BUSY_MS })
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]

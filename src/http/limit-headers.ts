@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Standing } from '../limits/standing.ts'
-import { outgoingOf } from './request-context.ts'
+import { answerHeader } from './answer-header.ts'
 
 /**
  * `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-10 writes them: what is allowed, and how
@@ -22,14 +22,7 @@ export function limitHeaders({ allowance, remaining, resetMs, active }: Standing
   return Object.entries(headers).filter(([, value]) => value !== '')
 }
 
-/**
- * On Node's own response where there is one: on the context it makes Hono build a `Headers` for each answer. There, an
- * answer that a handler made itself has only those that are set after it.
- */
+/** Sets them on the answer. */
 export function tellLimits(c: Context, standing: Standing): void {
-  const outgoing = outgoingOf(c)
-  for (const [name, value] of limitHeaders(standing)) {
-    if (outgoing) outgoing.setHeader(name, value)
-    else c.header(name, value)
-  }
+  for (const [name, value] of limitHeaders(standing)) answerHeader(c, name, value)
 }

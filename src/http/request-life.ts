@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { CancelledError, LeaseExpiredError } from '../errors.ts'
-import { onClientGone } from './client-gone.ts'
-import { outgoingOf, type RequestEnv } from './request-context.ts'
+import { onDisconnect } from './client-gone.ts'
+import type { RequestEnv } from './request-context.ts'
 
 /** From a request to its answer: `signal` aborts when its client has gone or its time is over. */
 export class RequestLife {
@@ -25,14 +25,4 @@ export class RequestLife {
     clearTimeout(this.#timer)
     this.#forget()
   }
-}
-
-/** Node's own objects tell it at a fraction of what touching `c.req.raw.signal` costs (`@hono/node-server` 2.1). */
-function onDisconnect(c: Context<RequestEnv>, gone: () => void): () => void {
-  const outgoing = outgoingOf(c)
-  if (outgoing) return onClientGone(outgoing, gone)
-  const { signal } = c.req.raw
-  if (signal.aborted) gone()
-  signal.addEventListener('abort', gone)
-  return () => signal.removeEventListener('abort', gone)
 }

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { onAnswerOver } from './client-gone.ts'
-import { leasedBody } from './middleware/leased-body.ts'
+import { leaseBody } from './leased-body.ts'
 import { outgoingOf } from './request-context.ts'
 
 /**
@@ -11,12 +11,5 @@ export function whenAnswered(c: Context, over: () => void): void {
   const outgoing = outgoingOf(c)
   if (outgoing) return onAnswerOver(outgoing, over)
   // Without a server there is only the body to tell it.
-  const { body } = c.res
-  if (body === null || body.locked) return over()
-  const response = new Response(
-    leasedBody(body, (work) => work(), over),
-    c.res,
-  )
-  c.res = undefined // else Hono sets the headers of the first one on the next
-  c.res = response
+  leaseBody(c, over)
 }

@@ -1,4 +1,4 @@
-import { RedisScript } from '../redis.ts'
+import { RedisScript } from '../redis/redis-script.ts'
 import { SLICES } from './sliding-window.ts'
 
 /**

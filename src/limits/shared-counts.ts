@@ -1,11 +1,8 @@
-import type { RedisConnection } from '../redis.ts'
 import { COUNT } from './count-script.ts'
 import type { Allowance } from './plans.ts'
 import { SLICES } from './sliding-window.ts'
-import { SLOT_MS, Slots } from './slots.ts'
+import { type CountingRedis, SLOT_MS, Slots } from './slots.ts'
 import type { Count } from './standing.ts'
-
-export type CountingRedis = Pick<RedisConnection, 'call' | 'run' | 'isAvailable'>
 
 const RESULTS = ['allowed', 'rate_limited', 'concurrency_limited'] as const
 

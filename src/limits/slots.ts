@@ -9,14 +9,15 @@ const RENEWALS = 4
 /** Slots that may or may not be held in Redis; further ones end on their own. */
 const MAX_UNSURE = 10_000
 
-export type SlotRedis = Pick<RedisConnection, 'call' | 'run' | 'isAvailable'>
+/** The part of a connection that counting needs. */
+export type CountingRedis = Pick<RedisConnection, 'call' | 'run' | 'isAvailable'>
 
 /**
  * The slots that requests of this process hold in Redis, renewed for as long as they run, until `close()`. Each has a
  * name of its own: one that ran out and was given to another request is never given back in that one's place.
  */
 export class Slots {
-  readonly #redis: SlotRedis
+  readonly #redis: CountingRedis
   readonly #slotMs: number
   readonly #process = randomUUID()
   #taken = 0
@@ -28,7 +29,7 @@ export class Slots {
   #isTending = false
   #isClosed = false
 
-  constructor(redis: SlotRedis, slotMs: number) {
+  constructor(redis: CountingRedis, slotMs: number) {
     this.#redis = redis
     this.#slotMs = slotMs
   }

@@ -4,7 +4,6 @@ import { canDispatch, type SqlConnection } from '../connection/sql-connection.ts
 import { queryOf } from '../connection/statement-query.ts'
 import { LeaseReleasedError, OutcomeUnknownError, UnsupportedError } from '../errors.ts'
 import type { Lease } from '../router/lease.ts'
-import { refuseOtherTenant } from '../tenant/tenant-context.ts'
 import { Answer, type TypeParsers } from './answer.ts'
 import type { Answered, QueryCall } from './query-call.ts'
 import { WIRE_PROFILE, wireValues } from './wire-values.ts'
@@ -57,7 +56,7 @@ export class StatementQueue {
 
   async #inTurn(before: Promise<unknown>, call: QueryCall, late: ReadTimeout | undefined): Promise<Answered> {
     if (this.#isClosed) throw new LeaseReleasedError('a statement came after its client had been released')
-    refuseOtherTenant(this.#lease.tenant.id)
+    this.#lease.guard()
     this.#waiting++
     try {
       await before

@@ -2,7 +2,7 @@ import pg, { type ClientBase, type CustomTypesConfig } from 'pg'
 import type { Lease } from '../router/lease.ts'
 import type { LeaseOptions } from '../router/lease-options.ts'
 import type { TenantRouter } from '../router/tenant-router.ts'
-import { refuseOtherTenant, requireTenant } from '../tenant/tenant-context.ts'
+import { tenantHere } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import { type Home, TenantClient } from './tenant-client.ts'
 
@@ -60,8 +60,7 @@ class Leases implements Home {
   }
 
   async lease(): Promise<Lease> {
-    if (this.#own !== undefined) refuseOtherTenant(this.#own)
-    const tenant = this.#own ?? requireTenant()
+    const tenant = tenantHere(this.#own)
     this.waiting++
     try {
       return await this.#router.lease(tenant, this.#terms)

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { ErrorCode } from '../errors.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
+import { warn } from '../warn.ts'
 
 /** Why a connection ended; a pool is evicted for the reason its last connection ended. */
 export type CloseReason =
@@ -65,7 +66,7 @@ export class EventHub {
       try {
         listener(payload)
       } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error))
+        warn(error)
       }
     }
   }

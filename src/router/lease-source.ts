@@ -1,4 +1,4 @@
-import { refuseOtherTenant, requireTenant } from '../tenant/tenant-context.ts'
+import { tenantHere } from '../tenant/tenant-context.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
 import type { Lease } from './lease.ts'
 import type { ConnectionSource, HeldConnection } from './sql/connection-source.ts'
@@ -16,8 +16,7 @@ export class LeaseSource implements ConnectionSource {
 
   /** @throws {NoTenantError | TenantMismatchError} and as `TenantRouter.lease`. */
   async hold(signal?: AbortSignal): Promise<HeldConnection> {
-    if (this.#own !== undefined) refuseOtherTenant(this.#own)
-    return new LeasedConnection(await this.#lease(this.#own ?? requireTenant(), signal))
+    return new LeasedConnection(await this.#lease(tenantHere(this.#own), signal))
   }
 }
 

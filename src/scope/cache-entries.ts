@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { RedisUnavailableError } from '../errors.ts'
-import { type RedisConnection, RedisScript } from '../redis.ts'
+import { RedisScript } from '../redis/redis-script.ts'
+import type { RedisConnection } from '../redis.ts'
 
 /** Where an entry is. All keys of one scope share a hash tag. */
 export interface Place {

@@ -1,7 +1,7 @@
 import { TenantUnknownError } from '../errors.ts'
 import { statusError } from '../router/admission.ts'
 import type { AppRouter } from '../router/app-router.ts'
-import { refuseOtherTenant, requireTenant } from '../tenant/tenant-context.ts'
+import { tenantHere } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 
 /** What a router knows of tenants. */
@@ -33,8 +33,5 @@ export async function tenantScope(router: KnowsTenants, id?: string): Promise<Te
 
 /** @throws {NoTenantError | TenantMismatchError | InvalidTenantIdError} */
 export function ownTenant(id?: string): TenantId {
-  if (id === undefined) return requireTenant()
-  const tenant = parseTenantId(id)
-  refuseOtherTenant(tenant)
-  return tenant
+  return tenantHere(id === undefined ? undefined : parseTenantId(id))
 }

@@ -23,9 +23,13 @@ export function currentTenant(): TenantId | undefined {
   return storage.getStore()
 }
 
-/** @throws {NoTenantError} outside of `runAsTenant`. */
-export function requireTenant(): TenantId {
-  const tenant = storage.getStore()
+/**
+ * Whose a handle is here: its own tenant's, or the ambient one's where it has none.
+ * @throws {NoTenantError} where there is neither; {TenantMismatchError} where another than its own is ambient.
+ */
+export function tenantHere(own: TenantId | undefined): TenantId {
+  if (own !== undefined) refuseOtherTenant(own)
+  const tenant = own ?? storage.getStore()
   if (tenant === undefined) throw new NoTenantError()
   return tenant
 }

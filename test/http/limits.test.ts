@@ -137,7 +137,8 @@ describe('limited() in an application', () => {
     app.get('/', async (c) => c.json(await c.var.sql`select 1 as one`))
     app.get('/slow', (c) => c.body(new ReadableStream<Uint8Array>()))
     if (onError) app.onError(tenancyErrors())
-    return (path = '/') => app.request(path, { headers: { authorization: `Bearer ${key('app')}` } })
+    return (path = '/', method = 'GET') =>
+      app.request(path, { method, headers: { authorization: `Bearer ${key('app')}` } })
   }
 
   it.each([true, false])('answers problems and headers, with tenancyErrors: %s', async (onError) => {
@@ -153,6 +154,13 @@ describe('limited() in an application', () => {
     expect(refused.headers.get('retry-after')).toBe('1')
     for (const stream of streams) await stream.body?.cancel()
     expect((await ask()).status).toBe(200)
+  })
+
+  it('counts a request as over whose body nobody reads, as of HEAD', async () => {
+    const ask = appOf(true)
+    const statuses: number[] = []
+    for (let count = 0; count < 4; count++) statuses.push((await ask('/slow', 'HEAD')).status)
+    expect(statuses).toEqual([200, 200, 200, 200])
   })
 
   it('says so where nothing before it names a tenant', async () => {

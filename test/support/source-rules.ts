@@ -10,7 +10,7 @@ interface Import {
 }
 
 /** Files directly under src/ that stand on nothing. */
-const BASE = ['errors', 'secret', 'closest-name', 'side-by-side']
+const BASE = ['errors', 'secret', 'closest-name', 'side-by-side', 'warn']
 const ROUTING = [...BASE, 'tenant', 'connection', 'registry']
 /** What keeps things in Redis. */
 const SHARED = [...ROUTING, 'redis']
@@ -23,6 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   secret: [],
   'closest-name': [],
   'side-by-side': [],
+  warn: [],
   tenant: BASE,
   connection: BASE,
   registry: [...BASE, 'tenant', 'connection'],

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import { answerHeader } from '../answer-header.ts'
 import type { Health } from '../health.ts'
-import { outgoingOf, type RequestEnv } from '../request-context.ts'
+import type { RequestEnv } from '../request-context.ts'
 import { RequestLife } from '../request-life.ts'
 import { type Observation, observe } from '../request-observation.ts'
 
@@ -39,8 +40,5 @@ function identify(c: Context<RequestEnv>): void {
   const given = c.req.header('x-request-id')
   const id = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
   c.set('requestId', id)
-  // On Node's own response: a header on the context makes Hono build a `Headers` for each answer.
-  const outgoing = outgoingOf(c)
-  if (outgoing) outgoing.setHeader('x-request-id', id)
-  else c.header('x-request-id', id)
+  answerHeader(c, 'x-request-id', id)
 }

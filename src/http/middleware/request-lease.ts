@@ -5,9 +5,8 @@ import type { LeaseOptions } from '../../router/lease-options.ts'
 import type { TenantRouter } from '../../router/tenant-router.ts'
 import { runAsTenant } from '../../tenant/tenant-context.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
-import { onClientGone } from '../client-gone.ts'
-import { outgoingOf } from '../request-context.ts'
-import { leasedBody } from './leased-body.ts'
+import { onDisconnect } from '../client-gone.ts'
+import { leaseBody } from '../leased-body.ts'
 
 /** At most one lease of a request: taken when it is asked for first, and released when the response has ended. */
 export class RequestLease {
@@ -52,22 +51,9 @@ export class RequestLease {
   /** Once the handler is done: the lease goes back now, or with the last byte of a body that there is. */
   answered(): void {
     this.#state = 'answered'
-    const c = this.#context
     if (this.#lease === undefined) return
-    const { body } = c.res
-    if (body === null || body.locked) return this.end()
-    if (c.req.method === 'HEAD') {
-      // Hono drops the body unread.
-      void body.cancel().catch(() => undefined)
-      return this.end()
-    }
     const run = <T>(work: () => T) => runAsTenant(this.#tenant, work)
-    const response = new Response(
-      leasedBody(body, run, () => this.end()),
-      c.res,
-    )
-    c.res = undefined // else Hono sets the headers of the first one on the next
-    c.res = response
+    leaseBody(this.#context, () => this.end(), run)
   }
 
   /** Nothing is leased any more, and nothing will be. */
@@ -97,13 +83,4 @@ export class RequestLease {
     if (this.#state === 'open') this.#aborter.abort(new CancelledError('the client has gone'))
     else this.end()
   }
-}
-
-function onDisconnect(c: Context, gone: () => void): () => void {
-  const outgoing = outgoingOf(c)
-  if (outgoing) return onClientGone(outgoing, gone)
-  const { signal } = c.req.raw
-  if (signal.aborted) gone()
-  signal.addEventListener('abort', gone)
-  return () => signal.removeEventListener('abort', gone)
 }

@@ -12,6 +12,7 @@ import type { Lease } from '../../router/lease.ts'
 import type { LeaseOptions } from '../../router/lease-options.ts'
 import { runAsTenant } from '../../tenant/tenant-context.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
+import { warn } from '../../warn.ts'
 import { originOf } from '../request-origin.ts'
 import { singleHeader } from '../single-header.ts'
 import { RequestLease } from './request-lease.ts'
@@ -127,8 +128,4 @@ function refuse(c: Context, error: unknown): never {
 function readOnlyError(caller: ProvedCaller, method: string): ForbiddenError | undefined {
   if (caller.kind !== 'key' || !caller.readOnly || READS.has(method)) return undefined
   return new ForbiddenError(`key ${caller.id} is read-only, and the method ${method}`)
-}
-
-function warn(fault: unknown): void {
-  process.emitWarning(fault instanceof Error ? fault : String(fault))
 }

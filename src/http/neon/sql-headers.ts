@@ -2,7 +2,8 @@ import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { InvalidRequestError } from '../../errors.ts'
 import type { NeonTransaction } from '../../query/neon/run-neon.ts'
-import { outgoingOf, type TenantEnv } from '../request-context.ts'
+import { answerHeader } from '../answer-header.ts'
+import type { TenantEnv } from '../request-context.ts'
 
 /** Names of the protocol's headers, as the client writes them. */
 export const NeonHeader = {
@@ -68,11 +69,4 @@ export function echo(c: Context<TenantEnv>, transaction: NeonTransaction): void 
   if (level !== undefined) answerHeader(c, NeonHeader.isolation, level)
   if (transaction.readOnly) answerHeader(c, NeonHeader.readOnly, 'true')
   if (transaction.deferrable) answerHeader(c, NeonHeader.deferrable, 'true')
-}
-
-/** On Node's own response where there is one, since headers on the context cost each answer a `Headers`. */
-function answerHeader(c: Context<TenantEnv>, name: string, value: string): void {
-  const outgoing = outgoingOf(c)
-  if (outgoing) outgoing.setHeader(name, value)
-  else c.header(name, value)
 }

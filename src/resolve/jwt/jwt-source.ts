@@ -1,4 +1,5 @@
 import { TenantUnknownError, UnauthorizedError } from '../../errors.ts'
+import { MAX_ALIAS_LENGTH } from '../../registry/alias-record.ts'
 import { isTenantId } from '../../tenant/tenant-id.ts'
 import type { TenantRecord } from '../../tenant/tenant-record.ts'
 import type { CallerSource } from '../caller-resolver.ts'
@@ -9,8 +10,6 @@ import { TokenVerifier, VERIFIER_TERMS, type VerifierTerms } from './token-verif
 const BEARER = /^Bearer +(\S+)$/i
 /** Three parts of base64url. */
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]*$/
-/** As long as an alias may be. */
-const MAX_ALIAS = 255
 
 /**
  * Proves by a signed token of one issuer, `Authorization: Bearer <JWT>`, one of whose claims says whose it is. For
@@ -49,7 +48,7 @@ class TokenProver implements Prover {
   }
 
   #isOurs(token: string): boolean {
-    return token.length <= this.#options.maxTokenBytes && TOKEN.test(token) && this.#verifier.claims(token)
+    return TOKEN.test(token) && this.#verifier.claims(token)
   }
 
   /** An issuer whose claim names no tenant is told no more than one whose claim names another's. */
@@ -69,7 +68,7 @@ class TokenProver implements Prover {
   async #find(value: unknown, signal: AbortSignal | undefined): Promise<TenantRecord | undefined> {
     if (this.#options.tenantClaimIs === 'id')
       return isTenantId(value) ? (await this.#directory.tenant(value, signal))?.record : undefined
-    if (typeof value !== 'string' || value === '' || value.length > MAX_ALIAS) return undefined
+    if (typeof value !== 'string' || value === '' || value.length > MAX_ALIAS_LENGTH) return undefined
     return (await this.#directory.tenantByAlias('external', value, signal))?.record
   }
 }

@@ -39,13 +39,17 @@ const projects = [{ id: 7, name: 'roof' }]
 it('the code of the page about resolvers runs as it stands there', async () => {
   const code = `${codeOf('resolvers.md')}
     const asUser = (tenant, user) => sessions.request('http://' + tenant + '.example.com/projects', { headers: { cookie: user } })
+    await app.request('http://acme.example.com/projects', { headers: { authorization: 'Bearer tk_nothing' } })
     return [await answer.json(), tokens.proves, await (await asUser('acme', 'u1')).json(), (await asUser('globex', 'u1')).status]`
+  const told: string[] = []
   const answers = await run(code, {
+    log: { info: (line: string) => void told.push(line) },
     key: await keyOf(world, 'acme'),
     userOf: async (c: { req: { header: (name: string) => string | undefined } }) => c.req.header('cookie'),
     memberships: new Set(['u1:acme']),
   })
   expect(answers).toEqual([projects, true, projects, 404])
+  expect(told).toEqual([expect.stringContaining('Authorization is not')])
 })
 
 it('the code of the page about subdomains runs as it stands there, and hosts are read as it says', async () => {

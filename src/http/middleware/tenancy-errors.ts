@@ -8,17 +8,29 @@ import { answerProblem, asTenantryError, problemHeaders, problemOf } from '../pr
 
 const REQUEST_ID = /^[\w\-=]{1,64}$/
 
+/** Wrappings that are looked into: an ORM makes one, the application may make another. */
+const MAX_WRAPPINGS = 5
+
 /**
  * For `app.onError`: answers errors of this package as problem details (RFC 9457), wherever in the application they
- * were thrown.
+ * were thrown, also where an ORM has wrapped them (as `cause`, or TypeORM's `driverError`).
  * @param otherwise answers all others. Default: as Hono does, an `HTTPException` by its own response, and anything else
  * by status 500 and a line to standard error.
  */
 export function tenancyErrors(otherwise: ErrorHandler = answerDefect): ErrorHandler {
   return (error, c) => {
-    const own = error instanceof HTTPException ? error.cause : error
-    return own instanceof TenantryError ? answerProblem(c, own, requestIdOf(c)) : otherwise(error, c)
+    const own = ownWithin(error)
+    return own ? answerProblem(c, own, requestIdOf(c)) : otherwise(error, c)
   }
+}
+
+function ownWithin(error: Error): TenantryError | undefined {
+  let inner: unknown = error
+  for (let depth = 0; depth <= MAX_WRAPPINGS && inner instanceof Error; depth += 1) {
+    if (inner instanceof TenantryError) return inner
+    inner = inner.cause ?? ('driverError' in inner ? inner.driverError : undefined)
+  }
+  return undefined
 }
 
 /**

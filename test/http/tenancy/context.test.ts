@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { header, type TenancyEnv, tenancy, tenancyErrors } from 'tenantry/hono'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { ServerUnavailableError } from '../../../src/errors.ts'
 import { currentTenant } from '../../../src/tenant/tenant-context.ts'
 import { packagesLoadedBy } from '../../support/source-rules.ts'
 import { startWorld, type World } from '../../support/world.ts'
@@ -76,6 +77,21 @@ describe('what runs behind tenancy()', () => {
     app.get('/other', async (c) => c.json(await other`select 1`))
     const answer = await app.request('/other', as('acme'))
     expect(await answer.json()).toMatchObject({ code: 'tenant_mismatch' })
+  })
+
+  it('is told what the router refused, though an ORM has wrapped it', async () => {
+    const db = drizzle(world.router.sql())
+    const app = made().onError(tenancyErrors())
+    app.get('/drizzle', async (c) => c.json(await db.execute('select 1')))
+    app.get('/typeorm', async () => {
+      const driverError: unknown = await world.router.lease('nobody').catch((error: unknown) => error)
+      throw Object.assign(new Error('as its QueryFailedError'), { driverError })
+    })
+    using _held = world.router.hold('acme', new ServerUnavailableError('its server is away'))
+    const away = await app.request('/drizzle', as('acme'))
+    expect([away.status, await away.json()]).toMatchObject([503, { code: 'server_unavailable' }])
+    const unknown = await app.request('/typeorm', as('tenant-1'))
+    expect([unknown.status, await unknown.json()]).toMatchObject([404, { code: 'tenant_unknown' }])
   })
 })
 

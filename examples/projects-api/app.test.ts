@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createJobs } from 'tenantry/redis'
 import { assertNoLeak, createTestTenancy, type TestTenancy } from 'tenantry/testing'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { projectsApi } from './app.ts'
 import { type Issuer, issuerWith, newKey } from './issuer.ts'
@@ -11,18 +11,23 @@ let tenancy: TestTenancy
 let issuer: Issuer
 let queue: LocalQueue
 let app: ReturnType<typeof projectsApi>
+const faults: unknown[] = []
 
 beforeAll(async () => {
   const schema = readFileSync(new URL('schema.sql', import.meta.url), 'utf8')
   tenancy = await createTestTenancy({ tenants: ['acme', 'globex'], schema })
   issuer = issuerWith(await newKey())
   const jobs = createJobs({ router: tenancy.router, key: 'a key of thirty-two characters!!' })
-  queue = new LocalQueue(jobs, (fault) => {
-    throw fault
-  })
-  app = projectsApi({ router: tenancy.router, issuer: issuer.trusted, domain: 'example.com', jobs, queue })
+  const onFault = (fault: unknown) => void faults.push(fault)
+  queue = new LocalQueue(jobs, onFault)
+  const { router } = tenancy
+  app = projectsApi({ router, issuer: issuer.trusted, domain: 'example.com', jobs, queue, onFault })
 })
 beforeEach(() => tenancy.reset())
+afterEach(() => {
+  const [fault] = faults.splice(0)
+  if (fault !== undefined) throw fault
+})
 afterAll(() => tenancy.close())
 
 async function ask(
@@ -59,7 +64,15 @@ describe('the projects API', () => {
     const tooLong = `${'x'.repeat(10)}\u0000` // no text of Postgres holds a zero
     const answer = await ask('acme', '/projects', { body: { name: 'Undone', tasks: ['fine', tooLong] } })
     expect(answer.status).toBe(500)
+    expect(faults.splice(0)).toHaveLength(1)
     expect(await projectsOf('acme')).toEqual([])
+  })
+
+  it('refuses a body that is no project', async () => {
+    const answer = await ask('acme', '/projects', { body: { tasks: ['one'] } })
+    expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('name')])
+    const headers = { authorization: `Bearer ${await issuer.tokenFor('acme')}` }
+    expect((await app.request('/projects', { method: 'POST', headers, body: '{"name":' })).status).toBe(400)
   })
 
   it('marks a task as done, and counts those that are not', async () => {

@@ -1,6 +1,6 @@
 import { count, eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/postgres-js'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { AppRouter } from 'tenantry'
 import { host, type JwtOptions, jwt, type TenancyEnv, tenancy, tenancyErrors } from 'tenantry/hono'
@@ -19,6 +19,8 @@ export interface AppParts {
   readonly queue: JobQueue
   /** Without it summaries are counted each time. */
   readonly cache?: TenantCaches | undefined
+  /** Hears of what callers are not told. */
+  readonly onFault: (fault: unknown) => void
 }
 
 const NewProject = z.object({ name: z.string().min(1), tasks: z.array(z.string().min(1)).default([]) })
@@ -26,7 +28,7 @@ const Change = z.object({ isDone: z.boolean() })
 const Id = z.coerce.number().int().positive()
 
 /** Projects and their tasks, each tenant's in its own database. Nothing below the first lines knows of tenants. */
-export function projectsApi({ router, issuer, domain, jobs, queue, cache }: AppParts) {
+export function projectsApi({ router, issuer, domain, jobs, queue, cache, onFault }: AppParts) {
   // Once for the whole app: each statement leases a connection of the tenant whose request it runs in.
   const db = drizzle(router.sql(), { schema })
   const app = new Hono<TenancyEnv>()
@@ -37,7 +39,7 @@ export function projectsApi({ router, issuer, domain, jobs, queue, cache }: AppP
   })
 
   app.post('/projects', async (c) => {
-    const { name, tasks } = NewProject.parse(await c.req.json())
+    const { name, tasks } = NewProject.parse(await bodyOf(c))
     const made = await db.transaction(async (tx) => {
       const [project] = await tx.insert(schema.projects).values({ name }).returning()
       if (!project) throw new Error('an insert with returning answered no row')
@@ -50,7 +52,7 @@ export function projectsApi({ router, issuer, domain, jobs, queue, cache }: AppP
   })
 
   app.patch('/tasks/:id', async (c) => {
-    const { isDone } = Change.parse(await c.req.json())
+    const { isDone } = Change.parse(await bodyOf(c))
     const id = Id.parse(c.req.param('id'))
     const [task] = await db.update(schema.tasks).set({ isDone }).where(eq(schema.tasks.id, id)).returning()
     await cache?.forTenant().delete('summary')
@@ -78,9 +80,13 @@ export function projectsApi({ router, issuer, domain, jobs, queue, cache }: AppP
     tenancyErrors((error, c) => {
       if (error instanceof z.ZodError) return c.json({ error: z.prettifyError(error) }, 400)
       if (error instanceof HTTPException) return error.getResponse()
+      onFault(error)
       return c.json({ error: 'it did not work' }, 500)
     }),
   )
 
   return app
 }
+
+/** What is no JSON is refused as any other wrong body is. */
+const bodyOf = (c: Context): Promise<unknown> => c.req.json().catch(() => undefined)

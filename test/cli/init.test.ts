@@ -50,6 +50,12 @@ describe('tenantry init in a new folder', () => {
       expect(read(folder, '.gitignore')).toMatch(ignoring(path))
   })
 
+  it('calls an app otherwise than the packages it needs', async () => {
+    const folder = join(parent, 'Tenantry')
+    await init(folder)
+    expect(JSON.parse(read(folder, 'package.json')).name).toBe('tenantry-app')
+  })
+
   it('leaves the app out where only keys are wanted', async () => {
     const folder = join(parent, 'keys-alone')
     expect((await init(folder, '--no-app')).code).toBe(0)

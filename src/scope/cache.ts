@@ -6,13 +6,16 @@ import { within } from '../registry/within.ts'
 import { runAsTenant } from '../tenant/tenant-context.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
 import { CacheEntries, type Found, type Place } from './cache-entries.ts'
+import { jsonText } from './json-text.ts'
 import { Loads } from './loads.ts'
 import { digestOf, type KeyPart } from './scoped-key.ts'
 import { type KnowsTenants, ownTenant, tenantScope } from './tenant-scope.ts'
 
 /** After the longest load, for the clock of Redis. */
 const DELETED_SLACK_MS = 10_000
-const MAX_DAY_MS = 31 * 86_400_000
+const MAX_TTL_MS = 31 * 86_400_000
+/** In errors. */
+const A_VALUE = 'A value of the cache'
 
 const CacheSettings = z.strictObject({
   /** What our keys begin with. */
@@ -21,9 +24,9 @@ const CacheSettings = z.strictObject({
     .regex(/^[\w.:-]{1,64}$/)
     .default('tenantry:cache'),
   /** Milliseconds that an entry lasts where its writer does not say. */
-  ttlMs: z.int().positive().max(MAX_DAY_MS).default(300_000),
+  ttlMs: z.int().positive().max(MAX_TTL_MS).default(300_000),
   /** Milliseconds that any entry may last. */
-  maxTtlMs: z.int().positive().max(MAX_DAY_MS).default(86_400_000),
+  maxTtlMs: z.int().positive().max(MAX_TTL_MS).default(86_400_000),
   /** Bytes of JSON; what is larger is not kept. */
   maxValueBytes: z.int().positive().max(16_777_216).default(262_144),
   /** Milliseconds that a load may take before those who wait for it get `LoadTimeoutError`. */
@@ -113,8 +116,7 @@ export class TenantCache {
   /** @returns whether it is kept: not where Redis is not there, nor where it is larger than may be. */
   async set(key: CacheKey, value: unknown, options: EntryOptions = {}): Promise<boolean> {
     const ttlMs = this.#ttlMs(options)
-    const text = jsonOf(value)
-    if (text === undefined) throw new InvalidRequestError('A value of the cache must be JSON.')
+    const text = jsonText(value, A_VALUE)
     const place = await this.#place(key)
     return this.#fits(text) && (await this.#parts.entries.write(place, text, ttlMs))
   }
@@ -166,7 +168,7 @@ export class TenantCache {
     const { loadTimeoutMs } = this.#parts.settings
     const work = runAsTenant(this.tenant, async () => await load())
     const value = await within(work, loadTimeoutMs, () => new LoadTimeoutError(loadTimeoutMs))
-    const text = jsonOf(value)
+    const text = value === undefined ? undefined : jsonText(value, A_VALUE)
     // Where nothing was found out, whether it was deleted meanwhile could not be either.
     if (text !== undefined && found !== undefined && this.#fits(text)) {
       await this.#parts.entries.write(place, text, ttlMs, found)
@@ -192,14 +194,5 @@ export class TenantCache {
     const { maxTtlMs } = this.#parts.settings
     if (Number.isSafeInteger(ttlMs) && ttlMs > 0 && ttlMs <= maxTtlMs) return ttlMs
     throw new InvalidRequestError(`ttlMs must be a whole number from 1 to ${maxTtlMs}.`)
-  }
-}
-
-/** Undefined for what has no JSON, as a function or `undefined`. */
-function jsonOf(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value)
-  } catch (cause) {
-    throw new InvalidRequestError('A value of the cache must be JSON.', { cause })
   }
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { InvalidConfigError, InvalidRequestError, JobRefusedError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { TenantIdSchema } from '../tenant/tenant-record.ts'
+import { jsonText } from './json-text.ts'
 
 const VERSION = 1
 const MIN_KEY_CHARACTERS = 32
@@ -86,8 +87,7 @@ export class JobSeal {
   }
 
   #textOf(payload: unknown): string {
-    const text = jsonOf(payload)
-    if (text === undefined) throw new InvalidRequestError('The payload of a job must be JSON.')
+    const text = jsonText(payload, 'The payload of a job')
     if (text.length > this.#maxPayloadCharacters)
       throw new InvalidRequestError(
         `The payload of a job has at most ${this.#maxPayloadCharacters} characters of JSON; name what is larger.`,
@@ -104,12 +104,4 @@ function signature(key: Secret, registry: string, job: Sealed): string {
       JSON.stringify(['tenantry job', registry, v, id, tenant, generation, epoch, name, payload, issuedAt]),
     )
     .digest('base64url')
-}
-
-function jsonOf(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return undefined // a circle, or a bigint
-  }
 }

@@ -1,7 +1,8 @@
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
-import { BodyTooLargeError, CancelledError, InvalidRequestError } from '../../errors.ts'
+import { BodyTooLargeError, CancelledError } from '../../errors.ts'
 import type { RequestEnv } from '../request-context.ts'
+import { tellsLength } from '../told-length.ts'
 
 /** Refuses bodies over the cap before anything parses them, whether their length is told or has to be counted. */
 export const bodyCap = (maxBytes: number) => {
@@ -11,16 +12,9 @@ export const bodyCap = (maxBytes: number) => {
       throw new BodyTooLargeError(maxBytes)
     },
   })
-  return createMiddleware<RequestEnv>(async (c, next) => {
-    const length = c.req.header('content-length')
-    const isChunked = c.req.header('transfer-encoding') !== undefined
-    if (length !== undefined && isChunked)
-      throw new InvalidRequestError('Content-Length and Transfer-Encoding exclude each other.')
-    if (length === undefined) return counting(c, next).catch(asCancelled)
-    // Node reads no more than the length says, and asking for the body's stream here would halve throughput.
-    if (!(Number(length) <= maxBytes)) throw new BodyTooLargeError(maxBytes)
-    return next()
-  })
+  return createMiddleware<RequestEnv>(async (c, next) =>
+    tellsLength(c.req, maxBytes) ? next() : counting(c, next).catch(asCancelled),
+  )
 }
 
 /** Errors of what comes after do not pass here: Hono has answered them. */

@@ -2,7 +2,7 @@ import { createMiddleware } from 'hono/factory'
 import type { Limiter } from '../../limits/limiter.ts'
 import { tellLimits } from '../limit-headers.ts'
 import type { TenantEnv } from '../request-context.ts'
-import { whenAnswered } from '../when-answered.ts'
+import { runAdmitted } from '../run-admitted.ts'
 
 /** Lets requests run that the limits of the caller's tenant have room for; each counts until its answer is out. */
 export const limitedCaller = (limiter: Pick<Limiter, 'enter'>) =>
@@ -12,10 +12,5 @@ export const limitedCaller = (limiter: Pick<Limiter, 'enter'>) =>
       tellLimits(c, admission.standing)
       throw admission.refusal
     }
-    try {
-      await next()
-    } finally {
-      tellLimits(c, admission.standing)
-      whenAnswered(c, () => admission.passage[Symbol.dispose]())
-    }
+    await runAdmitted(c, admission, next)
   })

@@ -4,7 +4,7 @@ import { NoTenantError, TenantryError } from '../../errors.ts'
 import type { Admission, Limiter } from '../../limits/limiter.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import { limitHeaders, tellLimits } from '../limit-headers.ts'
-import { whenAnswered } from '../when-answered.ts'
+import { runAdmitted } from '../run-admitted.ts'
 import { refusal } from './tenancy-errors.ts'
 
 /** What `tenancy()` leaves for those after it. */
@@ -32,12 +32,7 @@ export const limited = ({ limiter }: LimitedOptions): MiddlewareHandler<NamedEnv
       for (const [name, value] of limitHeaders(admission.standing)) refused.res?.headers.set(name, value)
       throw refused
     }
-    try {
-      await next()
-    } finally {
-      tellLimits(c, admission.standing)
-      whenAnswered(c, () => admission.passage[Symbol.dispose]())
-    }
+    await runAdmitted(c, admission, next)
   })
 
 async function enter(c: Context<NamedEnv>, limiter: LimitedOptions['limiter']): Promise<Admission> {

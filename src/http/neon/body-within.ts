@@ -1,7 +1,8 @@
 import type { Context } from 'hono'
-import { BodyTooLargeError, CancelledError, InvalidRequestError } from '../../errors.ts'
+import { BodyTooLargeError, CancelledError } from '../../errors.ts'
 import { bodyText } from '../json-body.ts'
 import type { TenantEnv } from '../request-context.ts'
+import { tellsLength } from '../told-length.ts'
 import { MAX_DRAINED_BYTES } from './drain-body.ts'
 
 /**
@@ -9,13 +10,7 @@ import { MAX_DRAINED_BYTES } from './drain-body.ts'
  * @throws {BodyTooLargeError} {InvalidRequestError} {CancelledError} the client went away in the middle of it.
  */
 export async function bodyWithin(c: Context<TenantEnv>, maxBytes: number): Promise<string> {
-  const length = c.req.header('content-length')
-  if (length !== undefined && c.req.header('transfer-encoding') !== undefined)
-    throw new InvalidRequestError('Content-Length and Transfer-Encoding exclude each other.')
-  if (length === undefined) return countedText(c.req.raw.body, maxBytes)
-  // Node reads no more than the length says, and asking for the body's stream here would halve throughput.
-  if (!(Number(length) <= maxBytes)) throw new BodyTooLargeError(maxBytes)
-  return bodyText(c.req)
+  return tellsLength(c.req, maxBytes) ? bodyText(c.req) : countedText(c.req.raw.body, maxBytes)
 }
 
 async function countedText(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {

@@ -31,7 +31,7 @@ export async function dropLeftovers(session: Session, prefix: string): Promise<v
     Name,
     `select t.name from (
        select d.datname::text as name from pg_catalog.pg_database d
-        where pg_catalog.starts_with(d.datname::text, ${quoteText(`${prefix}template_`)})
+        where d.datname ~ ${quoteText(`^${prefix}template_[0-9a-f]{16}$`)}
         order by d.oid desc offset ${KEPT_TEMPLATES}) t
       where not exists (select from pg_catalog.pg_stat_activity a
         where pg_catalog.starts_with(a.application_name, ${quoteText(prefix)})

@@ -25,6 +25,11 @@ const RIGHTS = `do $$ declare name text; begin
   end loop;
 end $$`
 
+/** Every role of a server gets into a new database. What one tenant wrote into the template, all would be copies of. */
+const CLOSED = (database: string) => `revoke all on database ${quoteName(database)} from public`
+/** Postgres cuts longer ones short. */
+const MAX_NAME = 63
+
 /** A tenant's database and the one role that gets into it. */
 export interface TestDatabase {
   readonly name: string
@@ -100,6 +105,7 @@ export class TestDatabases implements AsyncDisposable {
     const whole = this.#digest === undefined ? half : `${PREFIX}template_${this.#digest}`
     if (this.#digest !== undefined && (await this.#exists(whole))) return whole
     await this.#session.execute(`create database ${quoteName(half)} template template0 ${this.#strategy}`)
+    await this.#session.execute(CLOSED(half))
     const dsn = this.#server.adminDsn(half)
     await fill(dsn)
     await using inside = await Session.open(parseDsn(dsn))
@@ -125,7 +131,8 @@ export class TestDatabases implements AsyncDisposable {
 
   /** A copy of the template, and a role that gets into it and into nothing else of ours. */
   async make(tenant: string, template: string): Promise<string> {
-    const name = `${PREFIX}${this.#run}_${tenant}`
+    // Numbered: cut short, two would be the same.
+    const name = `${PREFIX}${this.#run}_${this.#made.size}_${tenant}`.slice(0, MAX_NAME)
     const password = randomBytes(24).toString('hex')
     await this.#session.execute(`create role ${quoteName(name)} login password ${quoteText(password)}`)
     await this.#copy(template, name)
@@ -153,7 +160,7 @@ export class TestDatabases implements AsyncDisposable {
     await this.#session.execute(
       `create database ${database} template ${quoteName(template)} ${this.#strategy} ${clause}`,
     )
-    await this.#session.execute(`revoke all on database ${database} from public`)
+    await this.#session.execute(CLOSED(name))
     await this.#session.execute(`grant connect on database ${database} to ${database}`)
   }
 
@@ -185,7 +192,10 @@ export class TestDatabases implements AsyncDisposable {
 
 /** Of the schema and of what we add to it. */
 function digestOf(schema: string): string {
-  return createHash('sha256').update(`${RIGHTS}\0${schema}`).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update(`${RIGHTS}\0${CLOSED('')}\0${schema}`)
+    .digest('hex')
+    .slice(0, 16)
 }
 
 async function refuseWithoutRights(session: Session): Promise<void> {

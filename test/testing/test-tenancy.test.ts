@@ -54,6 +54,31 @@ describe('createTestTenancy', () => {
     expect(may).toEqual({ enter: false })
   })
 
+  it('lets no role into the template, where what one wrote would be copied for all', async () => {
+    const own = await Promise.all(
+      ['acme', 'globex'].map(async (tenant) => {
+        const [row] = await tenancy.sql(tenant)<{ role: string }[]>`select current_user as role`
+        return row?.role ?? ''
+      }),
+    )
+    const run = /^tenantry_test_\d+_/.exec(own[0] ?? '')?.[0]
+    const may = await server.query(
+      `select distinct role, has_database_privilege(role, d.oid, 'CONNECT') as enter
+         from pg_stat_activity a cross join unnest($2::text[]) as role
+         join pg_database d on d.datname = 'tenantry_test_template_' || right(a.application_name, 16)
+        where starts_with(a.application_name, $1) order by role`,
+      [run, own],
+    )
+    expect(may).toEqual(own.map((role) => ({ role, enter: false })))
+  })
+
+  it('takes tenants with names as long as they may be, also two that begin alike', async () => {
+    const tenants = ['a', 'b'].map((end) => `${'x'.repeat(39)}${end}`)
+    await using long = await createTestTenancy({ server: server.dsn(), schema: SCHEMA, tenants })
+    await long.sql(tenants[0] ?? '')`insert into projects (name) values ('of the first')`
+    expect(await names(long, tenants[1] ?? '')).toEqual(['of the schema'])
+  })
+
   it('has the rows of the schema again after a reset, and numbers them from where they began', async () => {
     await tenancy.sql('globex')`insert into projects (name) values ('gone soon')`
     await tenancy.reset()

@@ -262,6 +262,6 @@ function missing(name: 'REGISTRY_URL' | 'MASTER_KEY'): string {
 function withoutCredentials(url: Secret): string {
   return url
     .reveal()
-    .replace(/\/\/[^/]*@/, '//***@')
+    .replace(/\/\/.*@/, '//***@') // to the last one: a password that is not encoded may hold a slash
     .replace(/\?.*$/, '')
 }

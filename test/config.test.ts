@@ -69,6 +69,8 @@ describe('settings', () => {
     expect(shown).not.toContain(canary)
     expect(shown).not.toContain(KEY.slice(3))
     expect(effectiveLines(settings)[0]).toBe('TENANTRY_REGISTRY_URL=postgres://***@db/registry')
+    const careless = readSettings({ ...REQUIRED, TENANTRY_REDIS_URL: `redis://:${canary}/x?y@db` })
+    expect(effectiveLines(careless)).toContain('TENANTRY_REDIS_URL=redis://***@db')
   })
 
   it.each([

@@ -102,19 +102,17 @@ export class CallAudit implements CallObserver, AsyncDisposable {
     const isFull = this.#counts.size >= MAX_COUNTED
     // There are as many keys as were made, but as many tokens as an issuer likes.
     const id = isFull && subject.scope.kind === 'token' ? OTHERS : subject.id
-    const caller = `${hour} ${subject.scope.kind} ${id}`
+    const caller = `${hour} ${callerOf(subject, id)}`
     const refused = (this.#refused.get(caller) ?? 0) + 1
     if (why !== undefined) this.#refused.set(caller, refused)
     const isTooMany = isFull || (why !== undefined && refused > MAX_REFUSED)
     const counted = isTooMany ? OTHERS : tenant
-    const { scope } = subject
-    const of = id !== OTHERS && 'tenant' in scope ? scope.tenant : null
     const count: Count = {
       hour,
-      kind: kindOf(scope.kind),
+      kind: kindOf(subject.scope.kind),
       id,
       tenant: counted,
-      of,
+      of: ownerOf(subject, id),
       why,
       client,
       pending: 0,
@@ -189,15 +187,24 @@ function kindOf(kind: CallSubject['scope']['kind']): Count['kind'] {
   return kind === 'token' || kind === 'session' ? kind : 'key'
 }
 
-/** Ids hold no blanks. */
 function nameOf(
   hour: number,
-  { scope }: CallSubject,
+  subject: CallSubject,
   id: string,
   why: CallRefusal | undefined,
   tenant: string,
 ): string {
-  return `${hour} ${scope.kind} ${id} ${why ?? ''} ${tenant}`
+  return `${hour} ${callerOf(subject, id)} ${why ?? ''} ${tenant}`
+}
+
+/** Ids hold no blanks. The users of two tenants may have one id. */
+function callerOf(subject: CallSubject, id: string): string {
+  return `${subject.scope.kind} ${ownerOf(subject, id) ?? ''} ${id}`
+}
+
+/** Of a tenant's own key or token: whose it is. */
+function ownerOf({ scope }: CallSubject, id: string): string | null {
+  return id !== OTHERS && 'tenant' in scope ? scope.tenant : null
 }
 
 /** Of one key and one hour, and no more than fit into an entry. */

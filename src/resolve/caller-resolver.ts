@@ -15,6 +15,8 @@ export interface Claims {
   readonly host: string | undefined
   /** The value of `X-Tenant-ID`. */
   readonly tenant: string | undefined
+  /** As that header, where `tenant` was read from elsewhere. */
+  readonly tenantAlso?: string | undefined
   /** The client's address, for the audit. */
   readonly client?: string | undefined
 }
@@ -59,7 +61,9 @@ export class CallerResolver {
    */
   async resolve(claims: Claims, signal?: AbortSignal): Promise<Caller> {
     const key = await this.#keys.verify(claims.authorization, signal)
-    const named = claims.tenant === undefined ? undefined : parseTenantId(claims.tenant)
+    const named = [claims.tenant, claims.tenantAlso].flatMap((id) =>
+      id === undefined ? [] : [parseTenantId(id)],
+    )
     switch (key.scope.kind) {
       case 'tenant':
         return {
@@ -81,13 +85,13 @@ export class CallerResolver {
   async #ownTenant(
     key: KeyRecord,
     scope: ScopeOf<'tenant'>,
-    named: TenantId | undefined,
+    named: readonly TenantId[],
     { host, client }: Claims,
     signal: AbortSignal | undefined,
   ): Promise<TenantRecord> {
     const tenant = await tenantOfKey(this.#source, scope, signal)
     const byHost = host === undefined ? undefined : await this.#hosts.agreedTenantOf(host, signal)
-    for (const other of [named, byHost])
+    for (const other of [...named, byHost])
       if (other !== undefined && other !== tenant.id) {
         this.#observer?.refused(key, other, 'tenant_mismatch', client)
         throw new TenantUnknownError(`a key of tenant ${tenant.id} was used for ${other}`)
@@ -98,18 +102,20 @@ export class CallerResolver {
   async #anyTenant(
     key: KeyRecord,
     scope: ScopeOf<'service'>,
-    named: TenantId | undefined,
+    named: readonly TenantId[],
     claims: Claims,
     signal: AbortSignal | undefined,
   ): Promise<TenantRecord> {
-    const byHost = await this.#tenantByHost(claims.host, named !== undefined, signal)
-    const id = named ?? byHost
+    const [first] = named
+    const byHost = await this.#tenantByHost(claims.host, first !== undefined, signal)
+    const id = first ?? byHost
     if (id === undefined)
       throw new NoTenantError('a service key was used without X-Tenant-ID or a tenant host')
     const tenant = (await this.#source.tenant(id, signal))?.record
-    if (byHost !== undefined && byHost !== id) {
+    const other = [...named, byHost].find((name) => name !== undefined && name !== id)
+    if (other !== undefined) {
       this.#observer?.refused(key, id, 'names_differ', claims.client)
-      throw new TenantUnknownError(`the header names ${id}, the host ${byHost}`)
+      throw new TenantUnknownError(`the request names ${id} and ${other}`)
     }
     if (!tenant) throw new TenantUnknownError(`tenant ${id} is not in the registry`)
     if (!isForTenant(scope, tenant)) {

@@ -25,6 +25,8 @@ const BLOCK = /^(?<address>[0-9a-fA-F:.]+)(?:\/(?<bits>\d{1,3}))?$/
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 /** `1.2.3.4:80` and `[::1]:80`, as some proxies write. */
 const WITH_PORT = /^(?:(\d+\.\d+\.\d+\.\d+):\d{1,5}|\[([0-9a-fA-F:.]+)\](?::\d{1,5})?)$/
+/** Characters of an address. A zone after it (`%eth0`) may have any number, and is another machine's. */
+const MAX_ADDRESS = 45
 /** Hops that are looked at: a client writes as many as it likes. */
 const MAX_HOPS = 32
 
@@ -90,7 +92,7 @@ export class TrustedProxies {
 function addressIn(hop: string): string | undefined {
   const [, v4, v6] = WITH_PORT.exec(hop) ?? []
   const address = v4 ?? v6 ?? hop
-  return isIP(address) === 0 ? undefined : plain(address)
+  return isIP(address) === 0 || address.length > MAX_ADDRESS ? undefined : plain(address)
 }
 
 /** An IPv4 client of a socket that takes both reads as `::ffff:1.2.3.4`. */

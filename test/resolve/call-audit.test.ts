@@ -134,6 +134,17 @@ describe('the audit of callers', () => {
     ])
   })
 
+  it('keeps two users of one id apart where they are of different tenants', async () => {
+    const { calls, written } = await ground()
+    for (const tenant of ['acme', 'initech'].map(parseTenantId))
+      calls.refused({ id: 'user-1', scope: { kind: 'token', tenant } }, 'globex', 'tenant_mismatch')
+    await calls.close()
+    expect(await written()).toMatchObject([
+      ['token:user-1', 'call.refuse', 'globex', { count: 1, tokenOf: 'acme' }],
+      ['token:user-1', 'call.refuse', 'globex', { count: 1, tokenOf: 'initech' }],
+    ])
+  })
+
   it('stays small however many subjects an issuer has, and loses no count', async () => {
     const entries: AuditEntry[] = []
     const commit: Registry['commit'] = async ({ audit }) => {

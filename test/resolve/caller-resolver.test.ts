@@ -156,6 +156,8 @@ describe('whoever listens', () => {
       claims(own, undefined, host('nobody')),
       claims(team, 'globex'),
       claims(team, 'acme', host('globex')),
+      { ...claims(own, 'acme'), tenantAlso: 'globex' },
+      { ...claims(team, 'acme'), tenantAlso: 'globex' },
       claims(team, 'nobody'),
       claims(limited, 'acme'),
       claims('tk_x', 'acme'),
@@ -165,6 +167,8 @@ describe('whoever listens', () => {
       'tenant key refused globex: tenant_mismatch',
       'tenant key refused nobody: tenant_mismatch',
       'service key served globex',
+      'service key refused acme: names_differ',
+      'tenant key refused globex: tenant_mismatch',
       'service key refused acme: names_differ',
       'service key refused acme: labels_differ',
     ])

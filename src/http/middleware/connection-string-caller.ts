@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import { InvalidRequestError, TenantUnknownError, UnsupportedError } from '../../errors.ts'
+import { InvalidRequestError, UnsupportedError } from '../../errors.ts'
 import type { CallerResolver } from '../../resolve/caller-resolver.ts'
 import { readConnectionString } from '../../resolve/connection-string.ts'
 import { NeonHeader } from '../neon/sql-headers.ts'
@@ -20,11 +20,9 @@ export const connectionStringCaller = (callers: CallerResolver) =>
     if (text === undefined)
       throw new InvalidRequestError(`The header ${NeonHeader.connectionString} is missing.`)
     const { authorization, tenant } = readConnectionString(text)
-    const named = singleHeader(c.req, 'x-tenant-id')
-    if (named !== undefined && named !== tenant)
-      throw new TenantUnknownError('X-Tenant-ID and the connection string name different tenants')
+    const tenantAlso = singleHeader(c.req, 'x-tenant-id')
     const origin = originOf(c, callers.proxies)
     c.set('client', origin.client)
-    c.set('caller', await callers.resolve({ ...origin, authorization, tenant }, c.get('signal')))
+    c.set('caller', await callers.resolve({ ...origin, authorization, tenant, tenantAlso }, c.get('signal')))
     await next()
   })

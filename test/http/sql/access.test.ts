@@ -68,6 +68,8 @@ describe('who may ask', () => {
     const connectionString = connectionStringOf(ground.key, `acme.${DOMAIN}`)
     const foreign = await refusalOf(connectionString, { 'x-tenant-id': 'globex' })
     expect(foreign.json).toMatchObject({ code: '28P01' })
+    // Refused where refusals are heard of, and not before it is known whose key it is.
+    expect(ground.http.logLines.at(-1)).toContain('a key of tenant acme was used for globex')
     const init = {
       method: 'POST',
       headers: { 'neon-connection-string': connectionString },

@@ -31,20 +31,21 @@ const MAX_OWED = 10_000
 /**
  * Writes an entry under the scope's present version, and keeps the version for as long as any entry may last. Unless
  * the caller insists, only where nothing has changed since it looked: an entry deleted, or a tenant flushed, while
- * its new value was being loaded stays so.
+ * its new value was being loaded stays so. `pexpire` is last: a Redis that is full refuses `set`, but not in a script
+ * that has changed something already.
  */
 const STORE = new RedisScript(`
 local version = redis.call('get', KEYS[1])
 if ARGV[1] ~= 'always' then
   if (version or '') ~= ARGV[2] or redis.call('getrange', KEYS[2], 0, ${HEAD - 1}) ~= ARGV[3] then return 0 end
 end
-if version then
-  redis.call('pexpire', KEYS[1], ARGV[7])
-else
+local isKnown = version
+if not version then
   version = ARGV[4]
   redis.call('set', KEYS[1], version, 'px', ARGV[7])
 end
 redis.call('set', KEYS[2], 'v' .. ARGV[5] .. version .. ARGV[6], 'px', ARGV[8])
+if isKnown then redis.call('pexpire', KEYS[1], ARGV[7]) end
 return 1
 `)
 

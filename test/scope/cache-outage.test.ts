@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RedisOptions } from '../../src/redis.ts'
 import { createCache, type TenantCache } from '../../src/scope/cache.ts'
+import type { RedisServer } from '../support/redis.ts'
 import { describeOutageCost, eachMs } from './outage-cost.ts'
 import { type ScopeGround, startScopes } from './scope-ground.ts'
 
@@ -24,6 +25,24 @@ afterEach(async () => {
   else await ground.server.restart()
 })
 afterAll(() => ground[Symbol.asyncDispose]())
+
+/** It answers, and takes nothing; how it begins and ends. */
+const REFUSALS: readonly (readonly [
+  string,
+  (server: RedisServer) => Promise<unknown>,
+  (server: RedisServer) => Promise<unknown>,
+])[] = [
+  [
+    'is full',
+    (server) => server.command('config', 'set', 'maxmemory', '1'),
+    (server) => server.command('config', 'set', 'maxmemory', '0'),
+  ],
+  [
+    'may only be read',
+    (server) => server.command('replicaof', '127.0.0.1', '1'),
+    (server) => server.command('replicaof', 'no', 'one'),
+  ],
+]
 
 const isKept = () =>
   vi.waitFor(async () => {
@@ -72,6 +91,24 @@ describe('a cache whose Redis', () => {
     await isBack()
     expect(await acme.get('k')).toBeUndefined()
   })
+
+  it.each(REFUSALS)(
+    '%s keeps nothing, loads, and shows nothing that was deleted, though it could be read',
+    async (_, refuse, take) => {
+      await refuse(ground.server)
+      try {
+        await vi.waitFor(async () => expect(await acme.get('k')).toBe('kept'))
+        expect(await acme.set('k', 'new')).toBe(false)
+        expect(await acme.delete('k')).toBe(false)
+        expect(await acme.get('k')).toBeUndefined()
+        expect(await acme.getOrLoad('k', {}, () => 'loaded')).toBe('loaded')
+      } finally {
+        await take(ground.server)
+      }
+      await isBack()
+      expect(await acme.get('k')).toBeUndefined()
+    },
+  )
 
   it('is gone lets nobody join a load that began before a delete', async () => {
     await ground.server.kill()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, describe, it } from 'node:test'
 import { assertNoLeak, createTestTenancy } from 'tenantry/testing'
+import { z } from 'zod'
 
 /** What a user of Node's own runner writes; `test/testing/node-test.test.ts` runs it. */
 const tenancy = await createTestTenancy({
@@ -17,7 +18,7 @@ const names = (tenant: string) => tenancy.sql(tenant)`select name from projects`
 async function app(request: Request): Promise<Response> {
   const sql = tenancy.sql(request.headers.get('tenant') ?? '')
   if (request.method === 'POST') {
-    const { name }: { name: string } = await request.json()
+    const { name } = z.object({ name: z.string() }).parse(await request.json())
     await sql`insert into projects values (${name})`
     return new Response(null, { status: 201 })
   }

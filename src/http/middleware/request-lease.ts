@@ -7,6 +7,7 @@ import { runAsTenant } from '../../tenant/tenant-context.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import { onDisconnect } from '../client-gone.ts'
 import { leaseBody } from '../leased-body.ts'
+import { outgoingOf } from '../request-context.ts'
 
 /** At most one lease of a request: taken when it is asked for first, and released when the response has ended. */
 export class RequestLease {
@@ -52,6 +53,8 @@ export class RequestLease {
   answered(): void {
     this.#state = 'answered'
     if (this.#lease === undefined) return
+    // Also where another answer goes out, of a middleware around this one, and nobody reads this body.
+    outgoingOf(this.#context)?.once('finish', () => this.end())
     const run = <T>(work: () => T) => runAsTenant(this.#tenant, work)
     leaseBody(this.#context, () => this.end(), run)
   }

@@ -9,7 +9,7 @@ const MAX_KEPT = 1_000
 
 /**
  * A handle for each tenant, which all of its requests share. So an ORM may not write its own types into one: the
- * plain statements of other requests would get them as well.
+ * plain statements of other requests would get them as well. Nor does any of them end it.
  */
 export class SharedHandles {
   readonly #router: Pick<TenantRouter, 'sql'>
@@ -25,11 +25,14 @@ export class SharedHandles {
     const sql: Sql = this.#router.sql(tenant)
     const { parsers, serializers } = sql.options
     const options = { ...sql.options, parsers: fixed(parsers), serializers: fixed(serializers) }
-    const shared = Object.assign(sql, { options: Object.freeze(options) })
+    const shared = Object.assign(sql, { options: Object.freeze(options), end: nothing, close: nothing })
     this.#kept.set(tenant, shared)
     return shared
   }
 }
+
+/** It holds no connection, and another request is using it. */
+async function nothing(): Promise<void> {}
 
 function fixed<T extends object>(functions: T): T {
   const refuse = (): never => {

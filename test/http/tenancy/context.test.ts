@@ -71,6 +71,16 @@ describe('what runs behind tenancy()', () => {
     })
   })
 
+  it('cannot end the handle that others use, as Kysely’s destroy() would', async () => {
+    const app = made()
+    app.get('/ends', async (c) => {
+      await c.var.sql.end()
+      return c.json(await c.var.sql`select 1 as one`)
+    })
+    for (const _ of [1, 2])
+      expect(await (await app.request('/ends', as('acme'))).json()).toEqual([{ one: 1 }])
+  })
+
   it('cannot use another tenant’s handle', async () => {
     const other = world.router.sql('tenant-1')
     const app = made().onError(tenancyErrors())

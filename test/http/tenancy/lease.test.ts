@@ -24,6 +24,10 @@ let server: Server
 let url: string
 beforeAll(async () => {
   world = await startWorld(['acme'])
+  app.use('/instead', async (c, next) => {
+    await next()
+    c.res = new Response('another answer')
+  })
   app.use(tenancy({ router: world.router, resolve: [header()], authorize: () => true }))
   app.use(async (c, next) => {
     const { lease } = c.var
@@ -129,7 +133,7 @@ function routes() {
     }
     return c.body(new ReadableStream({ pull }))
   })
-  app.get('/endless', async (c) => {
+  app.on('GET', ['/endless', '/instead'], async (c) => {
     await c.var.lease()
     const pull = (sink: ReadableStreamDefaultController<Uint8Array>) => sink.enqueue(new Uint8Array(BYTES))
     return c.body(new ReadableStream({ pull }))
@@ -225,6 +229,12 @@ describe.each(['app.request()', 'node-server'])('the lease of a request by %s', 
     expect(await answer.text()).toMatch(/after the response was returned/)
     expect(taken).toEqual([])
   })
+})
+
+it('is over where a middleware around tenancy() answers in its place, and nobody reads its body', async () => {
+  expect(await (await fetch(`${url}/instead`, ASK)).text()).toBe('another answer')
+  expect(taken).toHaveLength(1)
+  await expect.poll(isLeased).toBe(false)
 })
 
 describe('a client that leaves', () => {

@@ -3,8 +3,9 @@ import { runInThisContext } from 'node:vm'
 import { Hono } from 'hono'
 import * as honoFace from 'tenantry/hono'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { keyOf, putAlias } from '../http/tenancy/ground.ts'
+import { keyOf } from '../http/tenancy/ground.ts'
 import { startWorld, type World } from '../support/world.ts'
+import { putAlias } from '../support/world-keys.ts'
 
 let world: World
 beforeAll(async () => {

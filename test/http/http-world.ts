@@ -8,9 +8,7 @@ import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
 import { type TenantAppDeps, tenantApp } from '../../src/http/tenant-app.ts'
 import { ServiceMeans } from '../../src/lifecycle/postponed/service-means.ts'
 import { Limiter } from '../../src/limits/limiter.ts'
-import { aliasId } from '../../src/registry/alias-record.ts'
 import { announcing } from '../../src/registry/announcing-registry.ts'
-import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
 import type { KeyRecord } from '../../src/registry/key-record.ts'
 import { generateMasterKey, MasterKeys } from '../../src/registry/master-keys.ts'
 import { Sealer } from '../../src/registry/sealing.ts'
@@ -18,9 +16,9 @@ import { CallerResolver, type CallerSource } from '../../src/resolve/caller-reso
 import { KeyVerifier } from '../../src/resolve/key-verifier.ts'
 import { openLog } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
-import { parseTenantId } from '../../src/tenant/tenant-id.ts'
 import { PARAMETER_CANARY } from '../support/canary.ts'
 import { startWorld, type World, type WorldOptions } from '../support/world.ts'
+import { newKey, putAlias, putKeys, scopeOf } from '../support/world-keys.ts'
 
 export const BASE_DOMAIN = 'db.example.test'
 
@@ -152,38 +150,15 @@ export class HttpWorld implements AsyncDisposable {
 
   /** A new key, as its holder has it. */
   async key(scope: KeyRecord['scope'], change: Partial<KeyRecord> = {}): Promise<string> {
-    const made = makeKey()
-    const record: KeyRecord = {
-      id: made.id,
-      scope,
-      secretHash: made.hash,
-      readOnly: false,
-      name: 'test',
-      createdAt: new Date().toISOString(),
-      expiresAt: null,
-      revokedAt: null,
-      ...change,
-    }
-    await this.world.registry.commit(
-      {
-        puts: [{ kind: 'key', id: made.id, record }],
-        audit: { actor: 'test', action: 'key', target: made.id, at: record.createdAt, detail: {} },
-      },
-      [{ kind: 'key', id: made.id, revision: 0 }],
-    )
-    this.#keySecrets.push(made.secret.reveal())
-    return formatApiKey(made).reveal()
+    const { key, record } = newKey(scope, change)
+    await putKeys(this.world.registry, [record])
+    this.#keySecrets.push(key.slice(`tk_${record.id}_`.length))
+    return key
   }
 
   /** Another host name of a tenant. */
   async alias(value: string, tenant: string): Promise<void> {
-    const createdAt = new Date().toISOString()
-    const id = aliasId('hostname', value)
-    const record = { kind: 'hostname' as const, value, tenant: parseTenantId(tenant), createdAt }
-    const audit = { actor: 'test', action: 'alias', target: id, at: createdAt, detail: {} }
-    await this.world.registry.commit({ puts: [{ kind: 'alias', id, record }], audit }, [
-      { kind: 'alias', id, revision: 0 },
-    ])
+    await putAlias(this.world, 'hostname', value, tenant)
   }
 
   serviceKey(change: Partial<KeyRecord> = {}): Promise<string> {
@@ -191,9 +166,7 @@ export class HttpWorld implements AsyncDisposable {
   }
 
   async tenantKey(tenant: string, change: Partial<KeyRecord> = {}): Promise<string> {
-    const entry = await this.world.registry.find('tenant', tenant)
-    if (!entry) throw new Error(`there is no tenant ${tenant}`)
-    return this.key({ kind: 'tenant', tenant: entry.record.id, generation: entry.record.generation }, change)
+    return this.key(await scopeOf(this.world.registry, tenant), change)
   }
 
   operatorKey(role: 'viewer' | 'operator' | 'admin'): Promise<string> {

@@ -5,14 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { readServiceSettings } from '../../src/config.ts'
-import { formatApiKey, makeKey } from '../../src/registry/api-key.ts'
 import { FileRegistry } from '../../src/registry/file/file-registry.ts'
-import type { KeyRecord } from '../../src/registry/key-record.ts'
 import { generateMasterKey } from '../../src/registry/master-keys.ts'
 import { type Service, startService } from '../../src/server.ts'
 import { openLog } from '../../src/telemetry/log.ts'
 import type { FaultTarget } from '../support/fault-proxy.ts'
 import { type PostgresServer, sharedPostgres } from '../support/postgres.ts'
+import { newKey, putKeys } from '../support/world-keys.ts'
 import { ChildService } from './child-service.ts'
 
 export interface RawAnswer {
@@ -197,21 +196,7 @@ async function startedBy<S extends Service>(
 
 async function firstKey(path: string): Promise<string> {
   await using registry = await FileRegistry.open(path)
-  const made = makeKey()
-  const createdAt = new Date().toISOString()
-  const record: KeyRecord = {
-    id: made.id,
-    scope: { kind: 'operator', role: 'admin' },
-    secretHash: made.hash,
-    readOnly: false,
-    name: 'first',
-    createdAt,
-    expiresAt: null,
-    revokedAt: null,
-  }
-  const audit = { actor: 'test', action: 'key', target: made.id, at: createdAt, detail: {} }
-  await registry.commit({ puts: [{ kind: 'key', id: made.id, record }], audit }, [
-    { kind: 'key', id: made.id, revision: 0 },
-  ])
-  return formatApiKey(made).reveal()
+  const { key, record } = newKey({ kind: 'operator', role: 'admin' }, { name: 'first' })
+  await putKeys(registry, [record])
+  return key
 }

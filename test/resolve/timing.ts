@@ -2,8 +2,9 @@ import { Directory } from '../../src/registry/directory.ts'
 import { apiKey } from '../../src/resolve/api-key-source.ts'
 import { header } from '../../src/resolve/header-source.ts'
 import { host } from '../../src/resolve/host-source.ts'
-import { counted, keyOf, provedApp, putAlias, sessionApp } from '../http/tenancy/ground.ts'
+import { counted, keyOf, provedApp, sessionApp } from '../http/tenancy/ground.ts'
 import { startWorld } from '../support/world.ts'
+import { putAlias } from '../support/world-keys.ts'
 import { cliffsDelta } from './effect-size.ts'
 
 /** What a caller may try to tell apart, by its name. */

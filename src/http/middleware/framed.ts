@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { answerHeader } from '../answer-header.ts'
 import type { Health } from '../health.ts'
 import type { RequestEnv } from '../request-context.ts'
+import { requestIdOf } from '../request-id.ts'
 import { RequestLife } from '../request-life.ts'
 import { type Observation, observe } from '../request-observation.ts'
 
@@ -12,9 +12,6 @@ export interface FrameParts extends Observation {
   /** Milliseconds for a whole request: the last net, above all limits of its parts. */
   readonly requestTimeoutMs: number
 }
-
-/** What a client may give as the id of its request. */
-const REQUEST_ID = /^[\w\-=]{1,64}$/
 
 /**
  * Around every request: its id, the signal of its end, and, when it has been answered, its count and its line
@@ -37,8 +34,7 @@ export const framed = (plane: 'tenant' | 'operator', parts: FrameParts) =>
   })
 
 function identify(c: Context<RequestEnv>): void {
-  const given = c.req.header('x-request-id')
-  const id = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID()
+  const id = requestIdOf(c.req.header('x-request-id'))
   c.set('requestId', id)
   answerHeader(c, 'x-request-id', id)
 }

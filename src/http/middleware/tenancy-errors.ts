@@ -1,12 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { Context, ErrorHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { TenantryError } from '../../errors.ts'
 import { answerProblem, asTenantryError, problemHeaders, problemOf } from '../problem.ts'
-
-const REQUEST_ID = /^[\w\-=]{1,64}$/
+import { requestIdOf } from '../request-id.ts'
 
 /** Wrappings that are looked into: an ORM makes one, the application may make another. */
 const MAX_WRAPPINGS = 5
@@ -20,7 +18,7 @@ const MAX_WRAPPINGS = 5
 export function tenancyErrors(otherwise: ErrorHandler = answerDefect): ErrorHandler {
   return (error, c) => {
     const own = ownWithin(error)
-    return own ? answerProblem(c, own, requestIdOf(c)) : otherwise(error, c)
+    return own ? answerProblem(c, own, idOf(c)) : otherwise(error, c)
   }
 }
 
@@ -38,7 +36,7 @@ function ownWithin(error: Error): TenantryError | undefined {
  * error of ours as its cause. It leaves no header on the context for an answer that the application makes instead.
  */
 export function refusal(c: Context, error: TenantryError): HTTPException {
-  const problem = problemOf(error, requestIdOf(c))
+  const problem = problemOf(error, idOf(c))
   const { status } = problem
   const res = new Response(JSON.stringify(problem), { status, headers: problemHeaders(error, problem) })
   // Hono's type knows no 499, which nobody reads.
@@ -46,13 +44,12 @@ export function refusal(c: Context, error: TenantryError): HTTPException {
 }
 
 /** As `hono/request-id` leaves it, where the application uses that. */
-function requestIdOf(c: Context): string {
-  const known: unknown = c.get('requestId')
-  return typeof known === 'string' && REQUEST_ID.test(known) ? known : randomUUID()
+function idOf(c: Context): string {
+  return requestIdOf(c.get('requestId'))
 }
 
 function answerDefect(error: Error, c: Context): Response {
   if (error instanceof HTTPException) return error.getResponse()
   process.stderr.write(`${inspect(error)}\n`)
-  return answerProblem(c, asTenantryError(error), requestIdOf(c))
+  return answerProblem(c, asTenantryError(error), idOf(c))
 }

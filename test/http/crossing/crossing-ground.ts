@@ -1,9 +1,7 @@
 import { ClientLimit } from '../../../src/http/client-limit.ts'
 import { Listener } from '../../../src/http/listener.ts'
-import { formatApiKey, makeKey } from '../../../src/registry/api-key.ts'
-import type { KeyRecord, KeyScope } from '../../../src/registry/key-record.ts'
 import { openLog } from '../../../src/telemetry/log.ts'
-import { audit } from '../../support/world-records.ts'
+import { type NewKey, newKey, putKeys, scopeOf } from '../../support/world-keys.ts'
 import { BASE_DOMAIN, type HttpWorld } from '../http-world.ts'
 import { neonHeaders } from '../neon-headers.ts'
 import { Wire } from './wire.ts'
@@ -74,34 +72,12 @@ export class CrossingGround implements AsyncDisposable {
   }
 }
 
-/** In one commit: a file registry writes the whole file for each. */
-async function keysOf({ world }: HttpWorld): Promise<ReadonlyMap<string, string>> {
-  const keys = new Map<string, string>()
-  const records: KeyRecord[] = []
-  for (const tenant of world.places.keys()) {
-    const entry = await world.registry.find('tenant', tenant)
-    if (!entry) throw new Error(`there is no tenant ${tenant}`)
-    const { id, generation } = entry.record
-    const made = makeKey()
-    keys.set(tenant, formatApiKey(made).reveal())
-    records.push(recordOf(made.id, made.hash, { kind: 'tenant', tenant: id, generation }))
-  }
-  await world.registry.commit(
-    { puts: records.map((record) => ({ kind: 'key', id: record.id, record })), audit: audit('keys') },
-    records.map(({ id }) => ({ kind: 'key', id, revision: 0 })),
+async function keysOf({ world: { places, registry } }: HttpWorld): Promise<ReadonlyMap<string, string>> {
+  const made = new Map<string, NewKey>()
+  for (const tenant of places.keys()) made.set(tenant, newKey(await scopeOf(registry, tenant)))
+  await putKeys(
+    registry,
+    [...made.values()].map(({ record }) => record),
   )
-  return keys
-}
-
-function recordOf(id: string, secretHash: string, scope: KeyScope): KeyRecord {
-  return {
-    id,
-    scope,
-    secretHash,
-    readOnly: false,
-    name: 'crossing',
-    createdAt: new Date().toISOString(),
-    expiresAt: null,
-    revokedAt: null,
-  }
+  return new Map([...made].map(([tenant, { key }]) => [tenant, key]))
 }

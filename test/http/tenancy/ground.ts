@@ -1,11 +1,8 @@
 import { Hono } from 'hono'
 import { type Source, type TenancyEnv, tenancy, tenancyErrors } from 'tenantry/hono'
-import { type AliasKind, aliasId } from '../../../src/registry/alias-record.ts'
-import { formatApiKey, makeKey } from '../../../src/registry/api-key.ts'
 import type { KeyRecord } from '../../../src/registry/key-record.ts'
-import { parseTenantId } from '../../../src/tenant/tenant-id.ts'
 import type { World } from '../../support/world.ts'
-import { audit } from '../../support/world-records.ts'
+import { newKey, putKeys, scopeOf } from '../../support/world-keys.ts'
 
 export const BASE = 'example.com'
 
@@ -18,37 +15,10 @@ export async function keyOf(
   scope: KeyRecord['scope'] | string,
   change: Partial<KeyRecord> = {},
 ): Promise<string> {
-  const made = makeKey()
-  const record: KeyRecord = {
-    id: made.id,
-    scope: typeof scope === 'string' ? await scopeOf(world, scope) : scope,
-    secretHash: made.hash,
-    readOnly: false,
-    name: 'test',
-    createdAt: new Date().toISOString(),
-    expiresAt: null,
-    revokedAt: null,
-    ...change,
-  }
-  await world.registry.commit({ puts: [{ kind: 'key', id: made.id, record }], audit: audit(made.id) }, [
-    { kind: 'key', id: made.id, revision: 0 },
-  ])
-  return formatApiKey(made).reveal()
-}
-
-async function scopeOf(world: World, tenant: string): Promise<KeyRecord['scope']> {
-  const entry = await world.registry.find('tenant', tenant)
-  if (!entry) throw new Error(`there is no tenant ${tenant}`)
-  return { kind: 'tenant', tenant: entry.record.id, generation: entry.record.generation }
-}
-
-/** Another name of a tenant. */
-export async function putAlias(world: World, kind: AliasKind, value: string, tenant: string): Promise<void> {
-  const id = aliasId(kind, value)
-  const record = { kind, value, tenant: parseTenantId(tenant), createdAt: new Date().toISOString() }
-  await world.registry.commit({ puts: [{ kind: 'alias', id, record }], audit: audit(id) }, [
-    { kind: 'alias', id, revision: 0 },
-  ])
+  const { registry } = world
+  const made = newKey(typeof scope === 'string' ? await scopeOf(registry, scope) : scope, change)
+  await putKeys(registry, [made.record])
+  return made.key
 }
 
 /** An application that knows its users by a cookie, `user=<tenant they belong to>`. */

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Directory } from '../../../src/registry/directory.ts'
 import { AUDIENCE, ISSUER, SigningKey } from '../../resolve/issuer.ts'
 import { startWorld, type World } from '../../support/world.ts'
-import { BASE, counted, keyOf, provedApp, putAlias, sessionApp, told } from './ground.ts'
+import { putAlias } from '../../support/world-keys.ts'
+import { BASE, counted, keyOf, provedApp, sessionApp, told } from './ground.ts'
 
 let world: World
 let acme: string

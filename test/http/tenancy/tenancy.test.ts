@@ -1,7 +1,8 @@
 import { apiKey, host } from 'tenantry/hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startWorld, type World } from '../../support/world.ts'
-import { keyOf, provedApp, putAlias, sessionApp } from './ground.ts'
+import { putAlias } from '../../support/world-keys.ts'
+import { keyOf, provedApp, sessionApp } from './ground.ts'
 
 let world: World
 let key: string

@@ -5,8 +5,7 @@ import { z } from 'zod'
 import { InvalidConfigError, RedisUnavailableError } from './errors.ts'
 import type { RedisScript } from './redis/redis-script.ts'
 import type { Secret } from './secret.ts'
-
-export { RedisScript } from './redis/redis-script.ts'
+import { warn } from './warn.ts'
 
 /** Milliseconds for a connection and its handshake; also what a silent connection with questions open is given. */
 const CONNECT_MS = 1_000
@@ -260,8 +259,4 @@ async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   })
   await Promise.race([work, late])
   clearTimeout(timer)
-}
-
-function warn(fault: Error): void {
-  process.emitWarning(fault)
 }

@@ -33,14 +33,15 @@ function ownWithin(error: Error): TenantryError | undefined {
 
 /**
  * A refusal as Hono's own exception: an application without `onError` answers it right, and one with sees it, with the
- * error of ours as its cause. It leaves no header on the context for an answer that the application makes instead.
+ * error of ours as its cause. Its message is what callers may know, since many an application shows it. It leaves no
+ * header on the context for an answer that the application makes instead.
  */
 export function refusal(c: Context, error: TenantryError): HTTPException {
   const problem = problemOf(error, idOf(c))
   const { status } = problem
   const res = new Response(JSON.stringify(problem), { status, headers: problemHeaders(error, problem) })
   // Hono's type knows no 499, which nobody reads.
-  return new HTTPException(status as ContentfulStatusCode, { res, cause: error, message: error.message })
+  return new HTTPException(status as ContentfulStatusCode, { res, cause: error, message: error.publicDetail })
 }
 
 /** As `hono/request-id` leaves it, where the application uses that. */

@@ -137,6 +137,16 @@ describe('an answer that is no problem of the application', () => {
     expect(answer.headers.get('cache-control')).toBeNull()
   })
 
+  it('tells an application that shows the messages of exceptions no more than callers may know', async () => {
+    const plain = answering()
+    plain.onError((error, c) => c.text(error.message, 404))
+    const told = ['nobody', 'no-such-tenant'].map(async (tenant) =>
+      (await plain.request('/', as(tenant))).text(),
+    )
+    const text = 'There is no such tenant.'
+    expect(await Promise.all(told)).toEqual([text, text])
+  })
+
   it('says nothing of what is the application’s own defect, and prints it', async () => {
     const plain = made().onError(tenancyErrors())
     plain.get('/sql', async (c) => c.json(await c.var.sql`select * from nowhere`))

@@ -84,9 +84,16 @@ export class Slots {
   }
 
   async #renew(): Promise<void> {
-    for (const key of new Set(this.#held.values())) {
-      const slots = [...this.#held].flatMap(([slot, one]) => (one === key ? [slot] : []))
-      if (slots.length > 0) await this.#redis.run(RENEW, [key], [this.#slotMs, ...slots])
+    const byKey = new Map<string, string[]>()
+    for (const [slot, key] of this.#held) {
+      const slots = byKey.get(key)
+      if (slots) slots.push(slot)
+      else byKey.set(key, [slot])
+    }
+    for (const [key, slots] of byKey) {
+      // Those that were given back meanwhile stay so.
+      const held = slots.filter((slot) => this.#held.has(slot))
+      if (held.length > 0) await this.#redis.run(RENEW, [key], [this.#slotMs, ...held])
     }
   }
 

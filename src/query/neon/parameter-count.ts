@@ -10,7 +10,9 @@ const PROTOCOL_VIOLATION = '08P01'
  */
 export function countFault(error: unknown, text: string, supplied: number): unknown {
   if (!(error instanceof SqlError) || error.sqlstate !== INDETERMINATE_DATATYPE) return error
-  const required = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map(([, number]) => Number(number)))
+  let required = 0
+  // One by one: a text may hold more of them than a call takes arguments.
+  for (const [, number] of text.matchAll(/\$(\d+)/g)) required = Math.max(required, Number(number))
   if (required >= supplied) return error
   const message = `bind message supplies ${supplied} parameters, but prepared statement "" requires ${required}`
   return new SqlError({ severity: 'ERROR', code: PROTOCOL_VIOLATION, message }, { cause: error })

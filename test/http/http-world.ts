@@ -1,7 +1,9 @@
 import type { Hono } from 'hono'
 import { OperationStreams } from '../../src/http/admin/operation-streams.ts'
 import { PoolEventStreams } from '../../src/http/admin/pool-event-streams.ts'
+import { ClientLimit } from '../../src/http/client-limit.ts'
 import { Health } from '../../src/http/health.ts'
+import { Listener } from '../../src/http/listener.ts'
 import { Mutations } from '../../src/http/mutations.ts'
 import { type OperatorAppDeps, operatorApp } from '../../src/http/operator-app.ts'
 import type { OperatorEnv, TenantEnv } from '../../src/http/request-context.ts'
@@ -131,6 +133,18 @@ export class HttpWorld implements AsyncDisposable {
       ...options.operatorApp,
     })
     this.health.ready()
+  }
+
+  /** The tenant plane on a port of its own, for so many clients. Whoever asked for it stops it. */
+  listen(clients: number): Promise<Listener> {
+    const log = openLog('debug', { write: (line: string) => void this.logLines.push(line) })
+    return Listener.open(this.tenants, {
+      host: '127.0.0.1',
+      port: 0,
+      stallMs: 5_000,
+      requestTimeoutMs: 15_000,
+      clientLimit: new ClientLimit(clients, 'tenant', { observer: this.metrics, log }),
+    })
   }
 
   /** Asks the tenant plane. */

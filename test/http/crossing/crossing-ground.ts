@@ -1,6 +1,4 @@
-import { ClientLimit } from '../../../src/http/client-limit.ts'
-import { Listener } from '../../../src/http/listener.ts'
-import { openLog } from '../../../src/telemetry/log.ts'
+import type { Listener } from '../../../src/http/listener.ts'
 import { type NewKey, newKey, putKeys, scopeOf } from '../../support/world-keys.ts'
 import { BASE_DOMAIN, type HttpWorld } from '../http-world.ts'
 import { neonHeaders } from '../neon-headers.ts'
@@ -33,14 +31,7 @@ export class CrossingGround implements AsyncDisposable {
   }
 
   static async open(http: HttpWorld, clients: number): Promise<CrossingGround> {
-    const log = openLog('debug', { write: (line: string) => void http.logLines.push(line) })
-    const listener = await Listener.open(http.tenants, {
-      host: '127.0.0.1',
-      port: 0,
-      stallMs: 5_000,
-      requestTimeoutMs: 15_000,
-      clientLimit: new ClientLimit(clients * 4, 'tenant', { observer: http.metrics, log }),
-    })
+    const listener = await http.listen(clients * 4)
     return new CrossingGround(http, listener, clients, await keysOf(http), await http.serviceKey())
   }
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { type Disturbances, Disturber, dropSecondLogins } from '../../router/crossing/disturber.ts'
+import { ledgersOf } from '../../router/crossing/ledgers.ts'
 import { Tally } from '../../router/crossing/tally.ts'
-import { inParallel } from '../../support/world.ts'
 import { type HttpWorld, startHttpWorld } from '../http-world.ts'
 import { CrossingGround } from './crossing-ground.ts'
 import { anyRequest, tooRare } from './request-mix.ts'
@@ -78,7 +78,7 @@ async function runUnder(http: HttpWorld, terms: CrossingTerms) {
     byKind: Object.fromEntries(tally.byKind),
   }
   process.stdout.write(`crossing over HTTP: ${JSON.stringify(figures)}\n`)
-  return { tally, disturber, ledgers: await ledgersOf(http) }
+  return { tally, disturber, ledgers: await ledgersOf(http.world) }
 }
 
 async function runIn(http: HttpWorld, requests: number, tally: Tally): Promise<void> {
@@ -120,17 +120,4 @@ async function askOn(terms: Terms, requests: number): Promise<void> {
 function linesOfTwo({ logLines }: HttpWorld): string[] {
   const isOfTwo = (line: string) => new Set(line.match(/\btenant-\d+\b/g)).size > 1
   return logLines.filter((line) => isOfTwo(line) && !/"(?:tenant_unknown|28P01)"/.test(line))
-}
-
-async function ledgersOf({ world }: HttpWorld) {
-  const ledgers = new Map<string, { readonly own: number; readonly other: number }>()
-  await inParallel([...world.places], async ([tenant, { database }]) => {
-    const [row] = await world.server.query<{ own: number; other: number }>(
-      'select count(*) filter (where tenant = $1)::int as own, count(*) filter (where tenant <> $1)::int as other from ledger',
-      [tenant],
-      database,
-    )
-    if (row) ledgers.set(tenant, row)
-  })
-  return ledgers
 }

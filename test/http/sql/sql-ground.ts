@@ -1,8 +1,6 @@
 import { type NeonQueryFunction, neon, neonConfig } from '@neondatabase/serverless'
 import pg from 'pg'
-import { ClientLimit } from '../../../src/http/client-limit.ts'
-import { Listener } from '../../../src/http/listener.ts'
-import { openLog } from '../../../src/telemetry/log.ts'
+import type { Listener } from '../../../src/http/listener.ts'
 import { type HttpWorld, type HttpWorldOptions, startHttpWorld } from '../http-world.ts'
 
 export const DOMAIN = 'db.example.test'
@@ -67,14 +65,7 @@ export class SqlGround implements AsyncDisposable {
   static async open(options: HttpWorldOptions = {}): Promise<SqlGround> {
     const http = await startHttpWorld(['acme', 'globex'], options)
     await http.world.execute('acme', SCHEMA)
-    const log = openLog('debug', { write: (line: string) => void http.logLines.push(line) })
-    const listener = await Listener.open(http.tenants, {
-      host: '127.0.0.1',
-      port: 0,
-      stallMs: 5_000,
-      requestTimeoutMs: 15_000,
-      clientLimit: new ClientLimit(200, 'tenant', { observer: http.metrics, log }),
-    })
+    const listener = await http.listen(200)
     const { database, role, password } = http.world.placeOf('acme')
     const client = new pg.Client(http.world.server.dsn(database, role, password))
     await client.connect()

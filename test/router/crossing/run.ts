@@ -1,9 +1,10 @@
 import { openConnection } from '../../../src/connection/open.ts'
 import { NO_SCHEMAS } from '../../../src/connection/startup-settings.ts'
 import type { Connect } from '../../../src/router/route-opener.ts'
-import { inParallel, startWorld, type World } from '../../support/world.ts'
+import { startWorld, type World } from '../../support/world.ts'
 import { InnerError } from './changing.ts'
 import { type Disturbances, Disturber, dropSecondLogins } from './disturber.ts'
+import { type LedgerCount, ledgersOf } from './ledgers.ts'
 import { anyWork } from './mix.ts'
 import { HEADROOM, SessionWatch } from './session-watch.ts'
 import { codeOf, Tally } from './tally.ts'
@@ -93,7 +94,7 @@ export interface Crossing {
     readonly pools: number
   }
   /** By tenant: rows of its own in its ledger, and of others. */
-  readonly ledgers: ReadonlyMap<string, { readonly own: number; readonly other: number }>
+  readonly ledgers: ReadonlyMap<string, LedgerCount>
 }
 
 /** Random work on random tenants by workers that never rest, while backends are killed and logins rotated. */
@@ -162,17 +163,4 @@ async function runIn(world: World, terms: CrossingTerms, beganAt: number): Promi
     left: { sessions: await world.sessions(), out: connections.out, waiters, pools: pools.length },
     ledgers: await ledgersOf(world),
   }
-}
-
-async function ledgersOf(world: World): Promise<Crossing['ledgers']> {
-  const ledgers = new Map<string, { own: number; other: number }>()
-  await inParallel([...world.places], async ([tenant, { database }]) => {
-    const [row] = await world.server.query<{ own: number; other: number }>(
-      'select count(*) filter (where tenant = $1)::int as own, count(*) filter (where tenant <> $1)::int as other from ledger',
-      [tenant],
-      database,
-    )
-    if (row) ledgers.set(tenant, row)
-  })
-  return ledgers
 }

@@ -108,9 +108,7 @@ export class TestDatabases implements AsyncDisposable {
     await this.#session.execute(CLOSED(half))
     const dsn = this.#server.adminDsn(half)
     await fill(dsn)
-    await using inside = await Session.open(parseDsn(dsn))
-    await inside.execute(RIGHTS)
-    await inside[Symbol.asyncDispose]()
+    await grantRights(dsn)
     if (whole === half) return half
     try {
       await this.#session.execute(`alter database ${quoteName(half)} rename to ${quoteName(whole)}`)
@@ -188,6 +186,12 @@ export class TestDatabases implements AsyncDisposable {
       await this.#session[Symbol.asyncDispose]()
     }
   }
+}
+
+/** In a session that is over then: nobody may be in a database that gets another name. */
+async function grantRights(dsn: string): Promise<void> {
+  await using inside = await Session.open(parseDsn(dsn))
+  await inside.execute(RIGHTS)
 }
 
 /** Of the schema and of what we add to it. */

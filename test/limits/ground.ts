@@ -1,5 +1,5 @@
 import { Limiter, type LimiterOptions, type LimiterParts } from '../../src/limits/limiter.ts'
-import { type CountingRedis } from '../../src/limits/slots.ts'
+import type { CountingRedis } from '../../src/limits/slots.ts'
 import type { TenantRecord } from '../../src/tenant/tenant-record.ts'
 import { tenantRecord } from '../registry/records.ts'
 

@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createRouter } from 'tenantry'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { generateMasterKey } from '../src/registry/master-keys.ts'
 
 const masterKey = generateMasterKey().reveal()
@@ -23,6 +26,19 @@ describe('createRouter', () => {
       message: expect.stringMatching(/kid:base64, as `tenantry init` writes it/),
     })
     await expect(wrong).rejects.not.toMatchObject({ message: expect.stringContaining('hunter2') })
+  })
+
+  it('closes its registry whatever goes wrong with what ends before that', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tenantry-router-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const router = await createRouter({ registry: `file:${join(folder, 'registry.yaml')}`, masterKey })
+    router.atClose(() => {
+      throw new Error('at once, as no promise of its own')
+    })
+    await router.close()
+    await expect(router.registry.find('tenant', 'acme')).rejects.toMatchObject({
+      code: 'registry_unavailable',
+    })
   })
 
   it('names an address of a registry that is of no known kind', async () => {

@@ -30,7 +30,7 @@ export class AppRouter extends TenantRouter {
   constructor({ directory, registry, backends, onClosed }: AppRouterParts, options: RouterOptions = {}) {
     const closers = new Set<() => Promise<void>>()
     super(directory, backends, options, async () => {
-      await Promise.allSettled([...closers].map((close) => close()))
+      await Promise.allSettled([...closers].map(async (close) => await close()))
       await onClosed?.()
     })
     this.#closers = closers

@@ -151,20 +151,32 @@ export const raising: RequestWork = async (terms, tenant) => {
   if (!answer.text.includes(`secret of ${tenant}`)) throw new Error(answer.text)
 }
 
-/** Keeps what the caller was told of its write. */
-export const commit: RequestWork = async (terms, tenant) => {
+export const commit: RequestWork = (terms, tenant) =>
+  intoLedger(terms, tenant, (n) => {
+    const statements = [
+      { sql: LEDGER.write, params: [n] },
+      { sql: LEDGER.read, params: [n] },
+    ]
+    return { path: '/v1/transaction', body: { statements } }
+  })
+
+export const LEDGER = {
+  write: 'insert into ledger (n, tenant) select $1, min(tenant) from notes',
+  read: 'select n, tenant from ledger where n = $1',
+}
+
+/** Writes and reads a number in one transaction, and keeps what the caller was told of its write. */
+export async function intoLedger(
+  terms: Terms,
+  tenant: string,
+  requestOf: (n: number) => { readonly path: string; readonly body: unknown },
+): Promise<void> {
   const { tally } = terms
   const n = tally.next()
-  const statements = [
-    { sql: 'insert into ledger (n, tenant) select $1, min(tenant) from notes', params: [n] },
-    { sql: 'select n, tenant from ledger where n = $1', params: [n] },
-  ]
-  const answer = await ask(terms, tenant, { path: '/v1/transaction', body: { statements } }).catch(
-    (error) => {
-      if (error instanceof DisturbedError) tally.count(tally.unknown, tenant)
-      throw error
-    },
-  )
+  const answer = await ask(terms, tenant, requestOf(n)).catch((error) => {
+    if (error instanceof DisturbedError) tally.count(tally.unknown, tenant)
+    throw error
+  })
   expectAnswer(answer, 200)
   tally.count(tally.committed, tenant)
   const [, { rows }] = JSON.parse(answer.text).results

@@ -1,6 +1,6 @@
 import { CrossingError, expectWhole } from '../../router/crossing/traces.ts'
 import { neonHeaders } from '../neon-headers.ts'
-import { ask, DisturbedError, expectAnswer, NOTES, type RequestWork } from './request-work.ts'
+import { ask, expectAnswer, intoLedger, LEDGER, NOTES, type RequestWork } from './request-work.ts'
 
 /** As the client of `@neondatabase/serverless` asks. */
 const RAW = { 'neon-raw-text-output': 'true', 'neon-array-mode': 'true' }
@@ -31,23 +31,14 @@ export const sqlFailing: RequestWork = async (terms, tenant) => {
   expectAnswer(await ask(terms, tenant, sqlOf(sql)), 400, '22012')
 }
 
-/** Keeps what the caller was told of its write. */
-export const sqlBatch: RequestWork = async (terms, tenant) => {
-  const { tally } = terms
-  const n = tally.next()
-  const queries = [
-    { query: 'insert into ledger (n, tenant) select $1, min(tenant) from notes', params: [n] },
-    { query: 'select n, tenant from ledger where n = $1', params: [n] },
-  ]
-  const answer = await ask(terms, tenant, { path: '/sql', body: { queries } }).catch((error) => {
-    if (error instanceof DisturbedError) tally.count(tally.unknown, tenant)
-    throw error
+export const sqlBatch: RequestWork = (terms, tenant) =>
+  intoLedger(terms, tenant, (n) => {
+    const queries = [
+      { query: LEDGER.write, params: [n] },
+      { query: LEDGER.read, params: [n] },
+    ]
+    return { path: '/sql', body: { queries } }
   })
-  expectAnswer(answer, 200)
-  tally.count(tally.committed, tenant)
-  const [, { rows }] = JSON.parse(answer.text).results
-  if (JSON.stringify(rows) !== JSON.stringify([{ n, tenant }])) throw new CrossingError(answer.text)
-}
 
 /** Its own key, in a connection string that names another tenant, or itself. */
 export const sqlForeignName: RequestWork = async (terms, tenant) => {

@@ -9,7 +9,7 @@ import {
   TenantUnknownError,
 } from '../errors.ts'
 import type { Directory } from '../registry/directory.ts'
-import { runAsTenant } from '../tenant/tenant-context.ts'
+import { generationError, runAsTenant } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { statusError, termsError } from './admission.ts'
@@ -266,6 +266,7 @@ export class TenantRouter implements AsyncDisposable {
       gone ??
       this.#holds.of(tenant) ??
       statusError(newest) ??
+      generationError(newest) ??
       termsError(newest, server, terms) ??
       this.#fences.of(newest)
     if (refusal) throw refusal

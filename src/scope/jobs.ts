@@ -11,7 +11,7 @@ import type { RedisConnection } from '../redis.ts'
 import { statusError } from '../router/admission.ts'
 import type { AppRouter } from '../router/app-router.ts'
 import type { Secret } from '../secret.ts'
-import { runAsTenant } from '../tenant/tenant-context.ts'
+import { runAsGeneration } from '../tenant/tenant-context.ts'
 import type { TenantId } from '../tenant/tenant-id.ts'
 import type { TenantRecord } from '../tenant/tenant-record.ts'
 import { isDeleted } from '../tenant/tenant-status.ts'
@@ -129,7 +129,7 @@ export class Jobs {
     const sql = this.#router.sql(tenant, { class: 'batch', signal })
     const work = { id, name, tenant, payload: JSON.parse(payload), issuedAt: new Date(issuedAt), sql, signal }
     try {
-      const result = await runAsTenant(tenant, async () => await handler(work))
+      const result = await runAsGeneration(record, async () => await handler(work))
       await heardOf(claim?.done(issuedAt + this.#settings.maxAgeMs + CLOCK_MS - Date.now()))
       return result
     } catch (error) {

@@ -1,7 +1,7 @@
 import { TenantUnknownError } from '../errors.ts'
 import { statusError } from '../router/admission.ts'
 import type { AppRouter } from '../router/app-router.ts'
-import { tenantHere } from '../tenant/tenant-context.ts'
+import { generationError, tenantHere } from '../tenant/tenant-context.ts'
 import { parseTenantId, type TenantId } from '../tenant/tenant-id.ts'
 
 /** What a router knows of tenants. */
@@ -25,7 +25,7 @@ export async function tenantScope(router: KnowsTenants, id?: string): Promise<Te
   const tenant = ownTenant(id)
   const entry = await router.directory.tenant(tenant)
   if (entry === undefined) throw new TenantUnknownError(`tenant ${tenant} is not in the registry`)
-  const refusal = statusError(entry.record)
+  const refusal = statusError(entry.record) ?? generationError(entry.record)
   if (refusal) throw refusal
   const { generation, epoch } = entry.record
   return { id: tenant, generation, epoch }

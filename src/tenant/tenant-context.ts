@@ -1,9 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { NoTenantError, TenantMismatchError } from '../errors.ts'
+import { NoTenantError, TenantDeletedError, TenantMismatchError } from '../errors.ts'
 import type { TenantId } from './tenant-id.ts'
+import type { TenantRecord } from './tenant-record.ts'
+
+type Generation = Pick<TenantRecord, 'id' | 'generation'>
 
 /** `run` only: `enterWith` would leak the tenant into whatever else shares the async context. */
 const storage = new AsyncLocalStorage<TenantId>()
+/** Which tenant of that name, where the work began with its record. */
+const generations = new AsyncLocalStorage<Generation>()
 
 /**
  * Runs `work` with `tenant` as the ambient one, and gives what it gives. A query that sends itself when it is awaited, as
@@ -16,6 +21,20 @@ export function runAsTenant(tenant: TenantId, work: () => unknown): unknown {
     const result = work()
     return isLazy(result) ? (async () => await result)() : result
   })
+}
+
+/** As `runAsTenant`, of this very tenant: one that is made anew under its id meanwhile is another, and refused in here. */
+export function runAsGeneration<T>({ id, generation }: Generation, work: () => Promise<T>): Promise<T> {
+  return generations.run({ id, generation }, () => runAsTenant(id, work))
+}
+
+/** Why the record is not for the work at hand: that began for an earlier tenant of its id. Else undefined. */
+export function generationError({ id, generation }: Generation): TenantDeletedError | undefined {
+  const own = generations.getStore()
+  if (own === undefined || own.id !== id || own.generation >= generation) return undefined
+  return new TenantDeletedError(
+    `the tenant ${id} of generation ${own.generation} is gone, ${generation} is another`,
+  )
 }
 
 /** The ambient tenant; undefined outside of `runAsTenant` and what is built on it. */

@@ -1,5 +1,9 @@
+import { Hono } from 'hono'
+import { header, type TenancyEnv, tenancy } from 'tenantry/hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { TenantDeletedError } from '../../src/errors.ts'
 import { createCache } from '../../src/scope/cache.ts'
+import { createJobs } from '../../src/scope/jobs.ts'
 import { checkCache } from './random-cache.ts'
 import { type ScopeGround, startScopes } from './scope-ground.ts'
 
@@ -68,3 +72,39 @@ async function namesOfEntries(): Promise<string[]> {
   const keys = await ground.server.command('keys', '*')
   return Array.isArray(keys) ? keys.map(String).filter((name) => !name.endsWith(':version')) : []
 }
+
+describe('what began for a tenant reaches nothing of another that is made under its name meanwhile:', () => {
+  it('a job', async () => {
+    const { router } = ground.world
+    const jobs = createJobs({ router, key: 'a key of these jobs: 32 characters' })
+    const job = await jobs.seal('report', 1, { tenant: 'initech' })
+    const cache = createCache({ redis: ground.redis, router })
+    const refused = await jobs.run(job, async ({ sql }) => {
+      await cache.forTenant().set('k', 'own')
+      await ground.remake('initech')
+      const ways = [
+        sql`select 1`,
+        router.sql()`select 1`,
+        router.withTenant('initech', (own) => own`select 1`),
+        cache.forTenant().set('k', 'old'),
+        jobs.seal('next', 1),
+      ]
+      return (await Promise.allSettled(ways)).map((way) => way.status === 'rejected' && way.reason)
+    })
+    expect(refused).toEqual(Array(5).fill(expect.objectContaining({ code: 'tenant_deleted' })))
+    expect(await cache.forTenant('initech').get('k')).toBeUndefined() // who asks for the new one is given it
+  })
+
+  it('a request of an application', async () => {
+    const { router } = ground.world
+    const app = new Hono<TenancyEnv>()
+    app.use(tenancy({ router, resolve: [header()], authorize: () => true }))
+    app.get('/', async (c) => {
+      await ground.remake('globex')
+      const refusal: unknown = await c.var.sql`select 1`.catch((error: unknown) => error)
+      return c.text(refusal instanceof TenantDeletedError ? 'refused' : 'served')
+    })
+    const answer = await app.request('/', { headers: { 'x-tenant-id': 'globex' } })
+    expect(await answer.text()).toBe('refused')
+  })
+})

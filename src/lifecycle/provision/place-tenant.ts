@@ -109,7 +109,9 @@ export function templateOn({ templates }: ServerRecord, name: string) {
 
 function noneCan(servers: readonly Entry<'server'>[], wish: Wish): PreconditionFailedError {
   if (servers.every(({ record }) => record.admin === null))
-    return new PreconditionFailedError('No server with an admin login is on record.')
+    return new PreconditionFailedError(
+      'No server with an admin login is on record: put one there with `tenantry server add`.',
+    )
   const faults = servers.slice(0, 5).map(({ id, record }) => `${id} ${faultOf(record, wish)}`)
   const more = servers.length > 5 ? `; and ${servers.length - 5} more` : ''
   return new PreconditionFailedError(`No server can take the tenant: ${faults.join('; ')}${more}.`)

@@ -57,7 +57,9 @@ export class DemoGround implements AsyncDisposable {
   }
 
   card(url: string, opsUrl: string): Card {
-    return { url, opsUrl, ...this.keys }
+    // No more of it: it may be the card of the last run, which was at other ports.
+    const { operatorKey, serviceKey, tenants } = this.keys
+    return { url, opsUrl, operatorKey, serviceKey, tenants }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

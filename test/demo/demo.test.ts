@@ -115,7 +115,7 @@ describe('the demo', () => {
   )
 
   it(
-    'leaves nothing running after SIGTERM, and has the same keys and rows the next time',
+    'leaves nothing running after SIGTERM, and has the same keys and rows the next time, at other ports too',
     async () => {
       const before = demo.card()
       const rows = await rowsOf(before.url, before.serviceKey, 'acme')
@@ -124,8 +124,9 @@ describe('the demo', () => {
       const left = await postgres()
       expect(left.adopted).toBe(false)
       await left.stop()
-      demo = new DemoProcess(folder)
+      demo = new DemoProcess(folder, ['demo'], { TENANTRY_PORT: '0', TENANTRY_OPS_PORT: '0' })
       const card = await demo.ready()
+      expect(card.url).not.toBe(before.url)
       expect({ ...card, url: '', opsUrl: '' }).toEqual({ ...before, url: '', opsUrl: '' })
       expect(await rowsOf(card.url, card.serviceKey, 'acme')).toEqual(rows)
     },

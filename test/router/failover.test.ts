@@ -113,7 +113,8 @@ describe('a primary that refuses writes', () => {
   })
 
   it('for good, has its connections replaced every few seconds at most', async () => {
-    await using world = await startWorld(['acme'])
+    // One at a time: on a busy machine the pool would grow, and what it opens for that is no replacement.
+    await using world = await startWorld(['acme'], { maxConnectionsPerTenant: 1 })
     const { database } = world.placeOf('acme')
     await world.server.query(`alter database ${database} set default_transaction_read_only = on`)
     await ownRows(world, 'acme')
@@ -121,7 +122,8 @@ describe('a primary that refuses writes', () => {
     const began = performance.now()
     for (let i = 0; i < 30; i++) expect((await outcome(write(world))).code).toBe('sql_error')
     const tookMs = performance.now() - began
-    expect(seen.opened).toBeLessThanOrEqual(2 + Math.floor(tookMs / 3_000))
+    expect(seen.opened).toBeGreaterThan(0)
+    expect(seen.opened).toBeLessThanOrEqual(1 + Math.floor(tookMs / 3_000))
   })
 
   it('in a transaction that its user began so, keeps its connection', async () => {
